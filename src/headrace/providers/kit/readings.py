@@ -1,0 +1,194 @@
+"""The readings: how a provider's data can be had. Each is data plus one small generator function.
+
+A page function is a generator that yields `Request`s, receives `Response`s and *returns* a `Page`:
+
+    def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        response = yield Request("/v1/customers", query=...)
+        return Page(items=[...], next={"after": "cus_9"})
+
+The laws of every page function; a breach is an `ImplementationError` at run time:
+
+- It depends on nothing but its arguments: the same window and cursor may be asked for again, by another process, any
+  number of times. That is what makes a reading resumable at every point.
+- It does no I/O, does not sleep, and does not look at a clock (`ctx.now` is given).
+- `cursor` is None for the first page of a window, afterwards the `next` of the page before, after a round trip through
+  JSON. A cursor that equals the one before it is refused (a next page that never ends).
+- A window that is read to its end is told by `next=None`.
+- What a status beyond 2xx means is the engine's business, unless the request names the status in `accept`.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from headrace.http import Request, Response
+from headrace.stream.items import Item, Record
+
+Cursor = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a page function knows of the account that it reads.
+
+    `properties` are the credential's, without secrets. `now` is the present in the provider's clock. `partition` is
+    the repository, base or portal object read, where the collection has partitions. `collections` are the ids that the
+    sync wants: a reading that carries several collections need not make items of the others.
+    """
+
+    properties: Mapping[str, Any]
+    now: datetime
+    collections: frozenset[str] = frozenset()
+    partition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A closed stretch of time, `lo` included, `hi` not; None is open. In the provider's clock."""
+
+    lo: datetime | None = None
+    hi: datetime | None = None
+
+
+EVERYTHING = Window()
+
+
+@dataclass(slots=True)
+class Page:
+    """One page: its items in the order given, the cursor of the next one (None: the window is at its end), and for a
+    feed of tokens `more`: whether to go on at once. `expected` is the total where the provider tells it."""
+
+    items: list[Item] = field(default_factory=list)
+    next: Cursor | None = None
+    more: bool = True
+    expected: int | None = None
+
+
+Steps = Generator[Request, Response, Page]
+PageFunction = Callable[[Context, Window, Cursor | None], Steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Pages of everything that there is, archived and cancelled included: for backfill and sweep.
+
+    `windowed` names the time by which it can be cut into windows that are read side by side (None: it cannot).
+    `order` is the order of the pages; in an order by time, what is added during the reading is known to fall outside
+    the pages still to come (`newest_first`) or within them (`oldest_first`). `moves`: records may move between
+    pages while they are read, so that one pass may miss some (an offset over a changing order): a sweep then takes
+    two passes.
+    """
+
+    page: PageFunction
+    windowed: Literal["created", "updated"] | None = None
+    order: Literal["newest_first", "oldest_first", "by_id", "unknown"] = "unknown"
+    moves: bool = False
+    strong: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSince:
+    """What changed in a window of time.
+
+    `field` is `updated`, or `created` for collections whose records can be found by birth only; then `lookback` is the
+    span that is read again every `every`, since younger records still change. `resolution` is the grain of the
+    provider's times. `settle` is the time after which its answers are final: a second reading follows that far behind.
+    `cap` is the most that one query will show: a window with more is split, down to `floor`, then walked by id.
+    """
+
+    page: PageFunction
+    field: Literal["updated", "created"] = "updated"
+    ordered: bool = False
+    resolution: timedelta = timedelta(seconds=1)
+    settle: timedelta = timedelta(minutes=1)
+    cap: int | None = None
+    floor: timedelta = timedelta(seconds=1)
+    lookback: timedelta | None = None
+    every: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One account-wide log of changes to several collections.
+
+    `position` says how a place in it is told: by `time` (the engine makes windows and reads each again `settle`
+    behind) or by `token` (the provider's cursor: `page.next` is always given, `more` tells whether to go on at once;
+    `start` returns the token of now, before a backfill begins). `retention` is how far back it reaches: an older
+    position leads to a fresh backfill with sweep. `resolution` is the grain of its times.
+    """
+
+    name: str
+    covers: frozenset[str]
+    page: PageFunction
+    position: Literal["time", "token"] = "time"
+    retention: timedelta = timedelta(days=30)
+    resolution: timedelta = timedelta(seconds=1)
+    settle: timedelta = timedelta(minutes=1)
+    start: Callable[[Context], Steps] | None = None
+    partitioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One record by id, in the canonical shape. The page holds one Record, or one Delete when it is gone."""
+
+    page: Callable[[Context, str, str | None], Steps]
+    """(ctx, upstream id, parent id) → Steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The children of one parent, read again when the parent changed.
+
+    `page` returns their Records and, on the last page, a ChildSet. It may take them from `parent.raw` without any
+    request where the parent carries them whole.
+    """
+
+    parent: str
+    page: Callable[[Context, Record, Cursor | None], Steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A list of deletions in a window of time, kept by the provider for `retention`."""
+
+    page: PageFunction
+    retention: timedelta
+    settle: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """The repositories, bases or objects over which a collection is read one by one: a page of (id, name) pairs."""
+
+    page: Callable[[Context, Cursor | None], Generator[Request, Response, tuple[list[tuple[str, str]], Cursor | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Create, update and delete. Each returns the record as the provider then has it, or None after a delete.
+
+    `idempotent`: the provider honours an idempotency key, so that a write whose outcome is unknown may be repeated.
+    """
+
+    create: Callable[[Context, Mapping[str, Any]], Steps] | None = None
+    update: Callable[[Context, str, Mapping[str, Any]], Steps] | None = None
+    delete: Callable[[Context, str], Steps] | None = None
+    idempotent: bool = False
+
+
+class NotGenuine(Exception):
+    """A webhook whose signature, or whose time, does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """How a webhook is told to be genuine and what it says.
+
+    `read(headers, body, secret, now)` returns Mentions, Records or Deletes (often none: a bare hint to look at the
+    feed) and raises `NotGenuine`. Header names are in lower case. `tolerance` is the replay window.
+    """
+
+    read: Callable[[Mapping[str, str], bytes, str, datetime], list[Item]]
+    tolerance: timedelta = timedelta(minutes=5)

@@ -1,0 +1,34 @@
+"""Settings, from the environment (`HEADRACE_…`) and the command line."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Secrets are `SecretStr`: they show as stars in every repr."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADRACE_", extra="ignore")
+
+    database_url: SecretStr | None = None
+    """A PostgreSQL 15 or newer; left out: an embedded server under `data_dir`."""
+    data_dir: Path = Path("headrace-data")
+    host: str = "127.0.0.1"
+    port: int = 7370
+    public_url: str | None = None
+    """The address given out in webhooks and links; default http://host:port."""
+    role: Literal["all", "api", "worker"] = "all"
+    api_token: SecretStr | None = None
+    """Fixes the first admin token and makes it the instance token; left out: one is made and printed once."""
+    secret_key: SecretStr | None = None
+    """Master key: 32 bytes in base64 or hex. Several, comma-separated: the first encrypts, all decrypt."""
+    allow_base_url: bool = False
+    """Credentials may carry `base_url` and point at loopback and private addresses (development, emulators)."""
+    limits_override: str | None = None
+    """Limits for credentials with a `base_url`: `none`, or requests a second, e.g. `1000`."""
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    lease_ttl_s: float = 8.0
+    """A worker whose heartbeat is older has lost its syncs."""

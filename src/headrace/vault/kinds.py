@@ -1,0 +1,52 @@
+"""What the vault is told of a credential kind: pure data, written by the connectors, which the vault never imports."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.http import Request, Response
+
+Properties = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose credential it is, as the provider says it.
+
+    `id` is the account's id at the provider (the ledger and the upsert key are made of it); `learned` are properties
+    that the provider's answer fills in or puts right (name, scopes); `narrow` says that a credential may see only
+    a part of the account (a restricted key), so that the secret's fingerprint belongs to the upsert key.
+    """
+
+    id: str
+    learned: Properties = field(default_factory=dict)
+    mode: str = "live"
+    narrow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialKind:
+    """One kind of credential.
+
+    `schema` is the JSON Schema of `properties` without `kind`; `secret` names those that are secret; `aliases` maps
+    older spellings to present names. `sign` returns the request with the credential put in (a header, as a rule).
+    `verify` yields requests, receives responses and returns the Account; it raises `Refused` when the provider
+    definitely refuses. `idle_life_s` is how long an unused grant lives, None: for ever.
+    """
+
+    kind: str
+    schema: Mapping[str, Any]
+    secret: frozenset[str]
+    sign: Callable[[Request, Properties], Request]
+    verify: Callable[[Properties], Generator[Request, Response, Account]]
+    account_of: Callable[[Properties], str | None] = lambda properties: None
+    """The account id as far as the properties tell it, without asking the provider; None: unknown."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    older_names: tuple[str, ...] = ()
+    """Older spellings of the kind itself."""
+    idle_life_s: float | None = None
+    needs_oauth_app: bool = False
+
+
+class Refused(Exception):
+    """The provider definitely refuses the secret. The message is the reason, without the secret."""
