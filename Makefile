@@ -1,0 +1,54 @@
+# Two commands do everything on a machine that has only Python 3.11 or newer: `make demo` and `make test`.
+# The environment is made in .venv by the first of them; a second run finds it there.
+
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: help demo test lint bench lock clean
+
+help:
+	@echo "make demo    a provider that keeps changing, a sync, and a consumer that prints every change"
+	@echo "make test    linters, types, the floors of the architecture, and the whole test suite"
+	@echo "make lint    the first three of these"
+	@echo "make bench   the benchmarks, with their goals (QUICK=1: small ones)"
+	@echo "make lock    renew the lock files from pyproject.toml"
+	@echo "make clean   take away what make and the tests have made"
+
+demo: .venv/.run-ready
+	@$(BIN)/headrace demo
+
+# The linters do not hide the tests: both run, and the exit code is bad when either is.
+test: .venv/.dev-ready
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	$(BIN)/pytest -n $(JOBS) || status=1; \
+	exit $$status
+
+lint: .venv/.dev-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev-ready
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+.venv/.run-ready: requirements.lock pyproject.toml tools/environment
+	@tools/environment requirements.lock
+	@touch $@
+
+.venv/.dev-ready: requirements-dev.lock requirements.lock pyproject.toml tools/environment
+	@tools/environment requirements-dev.lock
+	@touch $@ .venv/.run-ready
+
+# uv resolves for every system and Python at once; pip installs what it found.
+COMPILE = .lock/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes --custom-compile-command "make lock"
+
+lock:
+	@python3 -m venv .lock && .lock/bin/python -m pip install --quiet uv
+	@$(COMPILE) --upgrade --group build --output-file requirements.lock
+	@$(COMPILE) --upgrade --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@rm -rf .lock
+
+clean:
+	rm -rf .venv .lock .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
