@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from headrace.http import Request, Response
@@ -31,14 +32,15 @@ class CredentialKind:
     `schema` is the JSON Schema of `properties` without `kind`; `secret` names those that are secret; `aliases` maps
     older spellings to present names. `sign` returns the request with the credential put in (a header, as a rule).
     `verify` yields requests, receives responses and returns the Account; it raises `Refused` when the provider
-    definitely refuses. `idle_life_s` is how long an unused grant lives, None: for ever.
+    definitely refuses. Both are given the present in the provider's clock, since some signatures carry the time.
+    `idle_life_s` is how long an unused grant lives, None: for ever.
     """
 
     kind: str
     schema: Mapping[str, Any]
     secret: frozenset[str]
-    sign: Callable[[Request, Properties], Request]
-    verify: Callable[[Properties], Generator[Request, Response, Account]]
+    sign: Callable[[Request, Properties, datetime], Request]
+    verify: Callable[[Properties, datetime], Generator[Request, Response, Account]]
     account_of: Callable[[Properties], str | None] = lambda properties: None
     """The account id as far as the properties tell it, without asking the provider; None: unknown."""
     aliases: Mapping[str, str] = field(default_factory=dict)

@@ -1,8 +1,9 @@
 """The vocabulary in which connectors are written. A connector is data plus small generator functions; no I/O."""
 
 from headrace.http import Query, Request, Response
+from headrace.providers.kit.faults import Fault, FaultClass, Faulted
 from headrace.providers.kit.limits import Limit, LimitPolicy, Remaining, TooMany, retry_after_s
-from headrace.providers.kit.provider import Collection, Discovery, Fault, FaultClass, Provider
+from headrace.providers.kit.provider import Collection, Discovered, Discovery, Found, Provider
 from headrace.providers.kit.readings import (
     EVERYTHING,
     ChangedSince,
@@ -10,6 +11,7 @@ from headrace.providers.kit.readings import (
     Context,
     Cursor,
     Deleted,
+    Delivery,
     Feed,
     Fetch,
     Hook,
@@ -25,4 +27,49 @@ from headrace.providers.kit.readings import (
 from headrace.stream.items import Canon, ChildSet, Delete, Item, Mention, Record
 from headrace.vault.kinds import Account, CredentialKind, Properties, Refused
 
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name[0].isupper()) + ["retry_after_s"]
+__all__ = [
+    "Account",
+    "Canon",
+    "ChangedSince",
+    "ChildSet",
+    "Children",
+    "Collection",
+    "Context",
+    "CredentialKind",
+    "Cursor",
+    "Delete",
+    "Deleted",
+    "Delivery",
+    "Discovered",
+    "Discovery",
+    "EVERYTHING",
+    "Fault",
+    "FaultClass",
+    "Faulted",
+    "Feed",
+    "Fetch",
+    "Found",
+    "Hook",
+    "Item",
+    "Limit",
+    "LimitPolicy",
+    "Listing",
+    "Mention",
+    "NotGenuine",
+    "Page",
+    "PageFunction",
+    "Partitions",
+    "Properties",
+    "Provider",
+    "Query",
+    "Record",
+    "Refused",
+    "Remaining",
+    "Request",
+    "Response",
+    "Steps",
+    "TooMany",
+    "Window",
+    "Write",
+    "retry_after_s",
+]

@@ -45,8 +45,8 @@ class Remaining:
 class LimitPolicy:
     """The provider's limits for one account.
 
-    `class_of_path` maps a path to its endpoint class where each endpoint has a window of its own; the engine then
-    applies the `per_endpoint` limit to it. `concurrent` is the most requests at once, 0 for no limit.
+    `per_endpoint` applies to each `Request.limit_class` beside `all` that has no limit of its own among `limits`: a
+    window for each endpoint, base or search. `concurrent` is the most requests at once, 0 for no limit.
     """
 
     limits: tuple[Limit, ...]

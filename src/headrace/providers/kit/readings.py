@@ -14,7 +14,9 @@ The laws of every page function; a breach is an `ImplementationError` at run tim
 - `cursor` is None for the first page of a window, afterwards the `next` of the page before, after a round trip through
   JSON. A cursor that equals the one before it is refused (a next page that never ends).
 - A window that is read to its end is told by `next=None`.
-- What a status beyond 2xx means is the engine's business, unless the request names the status in `accept`.
+- What a status beyond 2xx means is the engine's business, unless the request names the status in `accept`. What only
+  the page function can see in an answer, it tells by raising `Faulted`.
+- A job that is not done yet is a page without items whose `wait` says when to ask next; its cursor counts the polls.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -33,8 +35,9 @@ class Context:
     """What a page function knows of the account that it reads.
 
     `properties` are the credential's, without secrets. `now` is the present in the provider's clock. `partition` is
-    the repository, base or portal object read, where the collection has partitions. `collections` are the ids that the
-    sync wants: a reading that carries several collections need not make items of the others.
+    the repository, base or portal object read, where the collection has partitions. `collections` are the ids whose
+    items are asked for (`Provider.reads` of those that the sync wants): a reading that carries several collections
+    makes no items of the others.
     """
 
     properties: Mapping[str, Any]
@@ -57,12 +60,14 @@ EVERYTHING = Window()
 @dataclass(slots=True)
 class Page:
     """One page: its items in the order given, the cursor of the next one (None: the window is at its end), and for a
-    feed of tokens `more`: whether to go on at once. `expected` is the total where the provider tells it."""
+    feed of tokens `more`: whether to go on at once. `expected` is the total where the provider tells it. `wait` is the
+    least time before the next page is asked for (a job that still runs)."""
 
     items: list[Item] = field(default_factory=list)
     next: Cursor | None = None
     more: bool = True
     expected: int | None = None
+    wait: timedelta = timedelta(0)
 
 
 Steps = Generator[Request, Response, Page]
@@ -115,7 +120,8 @@ class Feed:
     `position` says how a place in it is told: by `time` (the engine makes windows and reads each again `settle`
     behind) or by `token` (the provider's cursor: `page.next` is always given, `more` tells whether to go on at once;
     `start` returns the token of now, before a backfill begins). `retention` is how far back it reaches: an older
-    position leads to a fresh backfill with sweep. `resolution` is the grain of its times.
+    position leads to a fresh backfill with sweep. `resolution` is the grain of its times. `every` is the least time
+    between two reads of its head while things change.
     """
 
     name: str
@@ -126,12 +132,13 @@ class Feed:
     resolution: timedelta = timedelta(seconds=1)
     settle: timedelta = timedelta(minutes=1)
     start: Callable[[Context], Steps] | None = None
-    partitioned: bool = False
+    every: timedelta = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One record by id, in the canonical shape. The page holds one Record, or one Delete when it is gone."""
+    """One record by id, in the canonical shape. The page's first item is the Record, or a Delete when it is gone; items
+    of its embedded collections follow, as far as `ctx.collections` has them."""
 
     page: Callable[[Context, str, str | None], Steps]
     """(ctx, upstream id, parent id) → Steps."""
@@ -139,14 +146,14 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """The children of one parent, read again when the parent changed.
+    """Whose children a collection's records are, and how those of one parent are read.
 
-    `page` returns their Records and, on the last page, a ChildSet. It may take them from `parent.raw` without any
-    request where the parent carries them whole.
+    `page` returns their Records and, on the last page, a ChildSet where children can be deleted. It is used again when
+    the parent changed and no feed covers the children. None: the collection is embedded (see `Collection`).
     """
 
     parent: str
-    page: Callable[[Context, Record, Cursor | None], Steps]
+    page: Callable[[Context, Record, Cursor | None], Steps] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +190,23 @@ class NotGenuine(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook as it came in. `url` is the public one that the provider called (some sign it), `headers` have names in
+    lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    url: str = ""
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
 class Hook:
     """How a webhook is told to be genuine and what it says.
 
-    `read(headers, body, secret, now)` returns Mentions, Records or Deletes (often none: a bare hint to look at the
-    feed) and raises `NotGenuine`. Header names are in lower case. `tolerance` is the replay window.
+    `read(delivery, secret, now)` returns Mentions, Records or Deletes (often none: a bare hint to look at the feed) and
+    raises `NotGenuine`. `tolerance` is the replay window.
     """
 
-    read: Callable[[Mapping[str, str], bytes, str, datetime], list[Item]]
+    read: Callable[[Delivery, str, datetime], list[Item]]
     tolerance: timedelta = timedelta(minutes=5)
