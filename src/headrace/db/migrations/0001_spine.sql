@@ -67,6 +67,9 @@ create table oauth_apps (
   redirect_uris text[] not null default '{}',
   properties jsonb not null default '{}',   -- app_id and the like, nothing secret
   metadata json not null default '{}',
+  health_status text not null default 'ok' check (health_status in ('ok', 'warn', 'error')),
+  health_notes jsonb not null default '[]',
+  health_at timestamptz not null,
   created_at timestamptz not null,
   updated_at timestamptz not null,
   primary key (org_id, id)
@@ -81,6 +84,7 @@ create table credentials (
   properties jsonb not null,       -- what is not secret
   secrets bytea not null,          -- sealed JSON of the secret properties, associated data: org_id, id
   upsert_key bytea not null,       -- keyed hash of (kind, app, mode, account, fingerprint): same account, same row
+  fingerprint bytea not null,      -- keyed hash of kind and secrets: finds the row while the account is not known
   account_hash bytea not null,     -- keyed hash of (provider, account id), the ledger's key
   account_id text,                 -- as learned from the provider
   oauth_app_id uuid,
@@ -95,13 +99,14 @@ create table credentials (
   unique (org_id, upsert_key),
   foreign key (org_id, oauth_app_id) references oauth_apps
 );
+create index credentials_fingerprint on credentials (org_id, fingerprint);
 
 create table syncs (               -- configuration only; owner, epoch and progress are data-plane rows
   org_id uuid not null references orgs,
   id uuid not null,
   stream_id uuid not null,
   provider text not null,
-  credential_id uuid not null,
+  credential_id uuid,              -- null: a deleted sync whose credential was deleted too
   name text not null check (length(name) between 1 and 255),
   status text not null check (status in ('active', 'disabled')),
   collection_ids text[] not null check (cardinality(collection_ids) >= 1),
@@ -118,9 +123,11 @@ create table syncs (               -- configuration only; owner, epoch and progr
   created_at timestamptz not null,
   updated_at timestamptz not null,
   primary key (org_id, id),
+  check (credential_id is not null or deleted_at is not null),
   foreign key (org_id, stream_id) references streams,
   foreign key (org_id, credential_id) references credentials
 );
+create index syncs_credential on syncs (org_id, credential_id);
 create index syncs_id on syncs (id);
 
 create table collections (         -- discovered collections of an account; ids are never given twice
