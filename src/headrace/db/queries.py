@@ -1,0 +1,59 @@
+"""Statements that stand in `.sql` files beside the module that uses them, a named block each.
+
+    -- name: insert_records
+    -- What the statement does, in a line.
+    insert into records ...
+
+Load a file and take its blocks at module level, so that a name that is not there is an error at import:
+
+    SQL = load(__package__, "append.sql")
+    INSERT_RECORDS = SQL.insert_records
+"""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
+
+
+class Queries:
+    """The named blocks of one file, as attributes."""
+
+    def __init__(self, source: str, blocks: dict[str, str]) -> None:
+        self._source = source
+        self._blocks = blocks
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._blocks[name]
+        except KeyError:
+            known = ", ".join(sorted(self._blocks))
+            raise AttributeError(f"{self._source} has no statement named {name}; it has: {known}") from None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """(name, statement) of each block, in the order of the file."""
+        return iter(self._blocks.items())
+
+
+def load(package: str | None, filename: str) -> Queries:
+    """Read `filename` beside `package` (give `__package__`). A name given twice, or an empty block, is a ValueError."""
+    if package is None:
+        raise ValueError(f"{filename} stands beside a package's module; give __package__")
+    return parse(f"{package}/{filename}", files(package).joinpath(filename).read_text("utf-8"))
+
+
+def parse(source: str, text: str) -> Queries:
+    blocks: dict[str, str] = {}
+    marks = list(_NAME.finditer(text))
+    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        name = mark.group(1)
+        statement = text[mark.end() : following.start() if following else len(text)].strip()
+        if name in blocks:
+            raise ValueError(f"{source} names {name} twice")
+        if not re.sub(r"--.*", "", statement).strip():
+            raise ValueError(f"{source} has nothing under the name {name}")
+        blocks[name] = statement
+    if not blocks:
+        raise ValueError(f"{source} names no statement; each begins with a line `-- name: its_name`")
+    return Queries(source, blocks)
