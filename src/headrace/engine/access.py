@@ -1,0 +1,107 @@
+"""A credential made ready for use: what the transport signs with and the pace counts by."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from headrace.db.pool import Conn
+from headrace.db.queries import load
+from headrace.egress import Destinations
+from headrace.errors import HeadraceError
+from headrace.providers.kit import CredentialKind, Provider
+from headrace.settings import Settings
+from headrace.vault.credentials import Credential, mode, open_properties
+from headrace.vault.keys import Keyring
+
+SQL = load(__package__, "access.sql")
+ACCOUNT_OFFSET = SQL.account_offset
+
+Mode = Literal["live", "test"]
+_STARS = "***********"
+_LEAST_SECRET = 4
+
+
+class NoSuchProvider(HeadraceError):
+    """The credential's provider or kind is not installed in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An opened credential with its provider.
+
+    `properties` include the secret ones and are left out of the repr. `account_hash` is the ledger's key: the same for
+    every credential of the account, in every organisation. `offset_s` is the provider's clock against the database's
+    as it was when this was loaded; `Transport.provider_now` knows the present one. `revision` is the credential's.
+    `base_url` is the development address, None where the provider's own holds.
+    """
+
+    org_id: UUID
+    credential_id: UUID
+    provider: Provider
+    kind: CredentialKind
+    properties: Mapping[str, Any] = field(repr=False)
+    account_hash: bytes
+    mode: Mode = "live"
+    offset_s: float = 0.0
+    revision: int = 0
+    base_url: str | None = None
+
+    def public_properties(self) -> dict[str, Any]:
+        """The properties that are not secret: what a page function may know (`Context.properties`)."""
+        return {name: value for name, value in self.properties.items() if name not in self.kind.secret}
+
+    def destinations(self) -> Destinations:
+        """Where requests with this credential may go."""
+        if self.base_url is not None:
+            return Destinations.at_base_url(self.base_url)
+        return Destinations(self.provider.hosts)
+
+    def scrub(self, text: str) -> str:
+        """`text` with every secret of the credential, plain, URL-quoted or in base64, replaced by stars."""
+        return scrub(text, self.kind, self.properties)
+
+
+def scrub(text: str, kind: CredentialKind, properties: Mapping[str, Any]) -> str:
+    """`text` with the secret ones of `properties` taken out; see `Access.scrub`."""
+    for name in kind.secret:
+        value = properties.get(name)
+        if not isinstance(value, str) or len(value) < _LEAST_SECRET:
+            continue
+        encoded = base64.b64encode(value.encode()).decode()
+        for form in (value, quote(value, safe=""), encoded, encoded.rstrip("=")):
+            text = text.replace(form, _STARS)
+    return text
+
+
+async def load_access(
+    conn: Conn, keyring: Keyring, providers: Mapping[str, Provider], credential: Credential, settings: Settings
+) -> Access:
+    """Open the credential for use: decrypts its secrets, reads the account's clock offset.
+
+    Raises `NoSuchProvider` when the provider or the kind is not installed, and what `Keyring.open` raises.
+    """
+    provider = providers.get(credential.provider)
+    kind = next((kind for kind in provider.kinds if kind.kind == credential.kind), None) if provider else None
+    if provider is None or kind is None:
+        raise NoSuchProvider(
+            f"no connector for {credential.provider} credentials of kind {credential.kind} is installed: "
+            "install the package that brings it, then start the server again"
+        )
+    properties = await open_properties(conn, keyring, credential)
+    offset = await conn.fetchval(ACCOUNT_OFFSET, provider.slug, credential.account_hash)
+    base_url = properties.get("base_url") if settings.allow_base_url else None
+    return Access(
+        org_id=credential.org_id,
+        credential_id=credential.id,
+        provider=provider,
+        kind=kind,
+        properties=properties,
+        account_hash=credential.account_hash,
+        mode="test" if mode(credential) == "test" else "live",
+        offset_s=float(offset or 0),
+        revision=credential.revision,
+        base_url=base_url,
+    )
