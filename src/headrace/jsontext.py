@@ -76,7 +76,7 @@ def loads(body: bytes | str) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """The compact JSON text of what `loads` gave, digits as they were sent; `orjson.Fragment`s are spliced as they are."""
+    """The compact JSON text of what `loads` gave, digits as they were sent; `orjson.Fragment`s are spliced as is."""
     return orjson.dumps(value, default=_digits)
 
 
@@ -148,5 +148,3 @@ def _check_number(text: str, path: tuple[str | int, ...]) -> None:
 def _clamped(exponent: str) -> int:
     """The exponent, cut short where it has so many digits that its value no longer matters."""
     return int(exponent or "0") if len(exponent) < 20 else _MOST_DIGITS
-
-
