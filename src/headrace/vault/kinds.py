@@ -43,6 +43,8 @@ class CredentialKind:
     verify: Callable[[Properties, datetime], Generator[Request, Response, Account]]
     account_of: Callable[[Properties], str | None] = lambda properties: None
     """The account id as far as the properties tell it, without asking the provider; None: unknown."""
+    mode_of: Callable[[Properties], str | None] = lambda properties: None
+    """`live` or `test` as far as the properties tell it, without asking the provider; None: unknown."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     older_names: tuple[str, ...] = ()
     """Older spellings of the kind itself."""

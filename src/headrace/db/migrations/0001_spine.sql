@@ -82,6 +82,7 @@ create table credentials (
   kind text not null,
   name text,
   properties jsonb not null,       -- what is not secret
+  secret_names text[] not null,    -- which secret properties it has: shown as stars without opening them
   secrets bytea not null,          -- sealed JSON of the secret properties, associated data: org_id, id
   upsert_key bytea not null,       -- keyed hash of (kind, app, mode, account, fingerprint): same account, same row
   fingerprint bytea not null,      -- keyed hash of kind and secrets: finds the row while the account is not known
