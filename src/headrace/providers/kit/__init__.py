@@ -3,6 +3,7 @@
 from headrace.http import Query, Request, Response
 from headrace.providers.kit.faults import Fault, FaultClass, Faulted
 from headrace.providers.kit.limits import Limit, LimitPolicy, Remaining, TooMany, retry_after_s
+from headrace.providers.kit.lists import Paged, Rows, nested, pages
 from headrace.providers.kit.provider import Collection, Discovered, Discovery, Found, Provider
 from headrace.providers.kit.readings import (
     EVERYTHING,
@@ -28,6 +29,7 @@ from headrace.stream.items import Canon, ChildSet, Delete, Item, Mention, Record
 from headrace.vault.kinds import Account, CredentialKind, Properties, Refused
 
 __all__ = [
+    "EVERYTHING",
     "Account",
     "Canon",
     "ChangedSince",
@@ -42,7 +44,6 @@ __all__ = [
     "Delivery",
     "Discovered",
     "Discovery",
-    "EVERYTHING",
     "Fault",
     "FaultClass",
     "Faulted",
@@ -58,6 +59,7 @@ __all__ = [
     "NotGenuine",
     "Page",
     "PageFunction",
+    "Paged",
     "Partitions",
     "Properties",
     "Provider",
@@ -67,9 +69,12 @@ __all__ = [
     "Remaining",
     "Request",
     "Response",
+    "Rows",
     "Steps",
     "TooMany",
     "Window",
     "Write",
+    "nested",
+    "pages",
     "retry_after_s",
 ]

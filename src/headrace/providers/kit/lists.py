@@ -1,0 +1,147 @@
+"""From a request, a paginator and a reader of rows to a page function: what most listings are."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from headrace.errors import ImplementationError
+from headrace.http import Request, Response
+from headrace.providers.kit.pagers import Pager
+from headrace.providers.kit.readings import EVERYTHING, Context, Cursor, Page, PageFunction, Steps, Window
+from headrace.providers.kit.rows import Body, Raw, decoded
+from headrace.stream.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One page of a list: its rows as sent, the moment for which they speak, and the cursor of the next page."""
+
+    rows: list[Raw]
+    as_of: datetime
+    next: Cursor | None
+    expected: int | None = None
+
+
+Read = Generator[Request, Response, Rows]
+ReadItems = Callable[[Context, Rows], list[Item] | Generator[Request, Response, list[Item]]]
+"""The items of a page. As a generator it may ask for more: the rest of a sub-list that came cut short."""
+
+
+class Paged:
+    """A list at the provider: the request that begins it, how it goes on, where its rows are.
+
+    `expected` is the path of the number of all rows, where the provider tells it. An answer whose status the request
+    accepts beyond 2xx (a parent that is gone) is an empty list.
+    """
+
+    def __init__(
+        self,
+        request: Callable[[Context, Window], Request] | Request,
+        pager: Pager,
+        rows: str | None = "data",
+        expected: str | None = None,
+    ) -> None:
+        self._request = request
+        self._pager = pager
+        told = dict(pager.told)
+        if expected is not None:
+            told["expected"] = expected
+        self._body = Body(rows, **told)
+
+    def read(self, ctx: Context, window: Window, cursor: Cursor | None) -> Read:
+        """One page of it."""
+        begin = self._request if isinstance(self._request, Request) else self._request(ctx, window)
+        request = self._pager.first(begin) if cursor is None else self._pager.next(begin, cursor)
+        response = yield request
+        if response.status >= 300:
+            return Rows([], response.sent_at, None)
+        answer = decoded(lambda: self._body.read(response))
+        expected = answer.told.get("expected")
+        return Rows(
+            answer.rows,
+            response.sent_at,
+            self._pager.after(request, response, answer),
+            expected if isinstance(expected, int) else None,
+        )
+
+    def read_all(self, ctx: Context) -> Read:
+        """All its rows, page after page, with the moment of the first page: for lists that are known to be short."""
+        read = yield from self.read(ctx, EVERYTHING, None)
+        rows, cursor = read.rows, read.next
+        while cursor is not None:
+            page = yield from self.read(ctx, EVERYTHING, cursor)
+            if page.next == cursor:
+                raise ImplementationError(f"the list goes in circles: its next page is the same again ({cursor})")
+            rows, cursor = rows + page.rows, page.next
+        return Rows(rows, read.as_of, None)
+
+
+def pages(paged: Paged, items: ReadItems) -> PageFunction:
+    """The page function of a list."""
+
+    def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        read = yield from paged.read(ctx, window, cursor)
+        made = yield from _items(items, ctx, read)
+        return Page(made, next=read.next, expected=read.expected)
+
+    return page
+
+
+def _items(items: ReadItems, ctx: Context, read: Rows) -> Generator[Request, Response, list[Item]]:
+    made = items(ctx, read)
+    if isinstance(made, list):
+        return made
+    return (yield from made)
+
+
+def nested(
+    parents: Paged,
+    parent_id: Callable[[Raw], str],
+    children: Callable[[str], Paged],
+    items: Callable[[Context, str, Rows], list[Item]],
+    requests: int = 25,
+) -> PageFunction:
+    """The page function of children that the provider lists per parent: along the parents' listing, parent by parent.
+
+    One page reads children for at most `requests` requests; the next one begins at the parent, and within it at the
+    page of children, where this one stopped, after asking for the parents' page again. If that parent has gone
+    meanwhile, the parents' page is begun anew. The window applies to the parents.
+    """
+    if requests < 1:
+        raise ImplementationError("a nested page that may ask for nothing never gets on: allow at least one request")
+
+    def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        place: dict[str, Any] = cursor or {}
+        above = yield from parents.read(ctx, window, place.get("parents"))
+        ids = [parent_id(row) for row in above.rows]
+        first, at = 0, None
+        if place.get("parent") in ids:
+            first, at = ids.index(place["parent"]), place.get("children")
+        made: list[Item] = []
+        left = requests
+        for parent in ids[first:]:
+            if left == 0:
+                return Page(made, next=_place(place, parent, None))
+            paged = children(parent)
+            while True:
+                read = yield from paged.read(ctx, EVERYTHING, at)
+                made += items(ctx, parent, read)
+                at, left = read.next, left - 1
+                if at is None:
+                    break
+                if left == 0:
+                    return Page(made, next=_place(place, parent, at))
+        return Page(made, next=None if above.next is None else {"parents": above.next})
+
+    return page
+
+
+def _place(place: Cursor, parent: str, children: Cursor | None) -> Cursor:
+    """Where a nested reading goes on: the parents' page, the parent on it, the page of its children."""
+    cursor: Cursor = {"parent": parent}
+    if place.get("parents") is not None:
+        cursor["parents"] = place["parents"]
+    if children is not None:
+        cursor["children"] = children
+    return cursor

@@ -1,0 +1,325 @@
+"""Paginators: each is three verbs, and refuses at construction what could never stop.
+
+- `first(request)` makes the first page's request;
+- `after(request, response, answer)` reads what follows this page: a cursor, or None at the end;
+- `next(request, cursor)` makes the request of the page that the cursor names.
+
+`told` names what a paginator has to be told of the body, for the `Body` that reads it. A page that says that more
+follows and gives no way to go on is a transient fault.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, Protocol
+from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
+
+import orjson
+
+from headrace.errors import ImplementationError
+from headrace.http import Request, Response
+from headrace.providers.kit.faults import Fault, Faulted
+from headrace.providers.kit.readings import Cursor
+from headrace.providers.kit.rows import Answer, Path, Picker, decoded
+
+
+class Pager(Protocol):
+    """The three verbs of the module's docstring."""
+
+    @property
+    def told(self) -> Mapping[str, Path]: ...
+
+    def first(self, request: Request) -> Request: ...
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None: ...
+
+    def next(self, request: Request, cursor: Cursor) -> Request: ...
+
+
+def stuck(why: str) -> Faulted:
+    return Faulted(Fault("transient", f"the list cannot be read on: {why}"))
+
+
+def _with(request: Request, size: tuple[str, int] | None) -> Request:
+    return request if size is None else request.with_query((size[0], str(size[1])))
+
+
+def _sized(size: tuple[str, int] | None) -> tuple[str, int] | None:
+    if size is not None and size[1] < 1:
+        raise ImplementationError(f"a page of {size[1]} rows never ends: ask for at least one")
+    return size
+
+
+class Single:
+    """No paging: one answer holds everything."""
+
+    told: Mapping[str, Path] = {}
+
+    def first(self, request: Request) -> Request:
+        return request
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        return None
+
+    def next(self, request: Request, cursor: Cursor) -> Request:
+        raise ImplementationError("a list without paging has no next page")
+
+
+class NextUrl:
+    """The address of the next page stands in the body (a path or a whole URL); absent or null at the end.
+
+    Query locators are this as well. The transport checks the host.
+    """
+
+    def __init__(self, path: Path = "next", size: tuple[str, int] | None = None) -> None:
+        self.told: Mapping[str, Path] = {"next": path}
+        self._size = _sized(size)
+
+    def first(self, request: Request) -> Request:
+        return _with(request, self._size)
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        url = answer.told["next"]
+        return {"url": urljoin(response.url or request.url, url)} if isinstance(url, str) and url else None
+
+    def next(self, request: Request, cursor: Cursor) -> Request:
+        return at_url(request, cursor["url"])
+
+
+class LinkHeader:
+    """RFC 8288 `Link: <…>; rel="next"`; no such link is the end. The URL is followed as given, path and all."""
+
+    told: Mapping[str, Path] = {}
+
+    def __init__(self, size: tuple[str, int] | None = None) -> None:
+        self._size = _sized(size)
+
+    def first(self, request: Request) -> Request:
+        return _with(request, self._size)
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        url = next_link(response.headers.get("link", ""))
+        return {"url": urljoin(response.url or request.url, url)} if url else None
+
+    def next(self, request: Request, cursor: Cursor) -> Request:
+        return at_url(request, cursor["url"])
+
+
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w*!#$&+.^`|~-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\",;]*))?)*)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]+))", re.IGNORECASE)
+
+
+def next_link(header: str) -> str | None:
+    """The target of the link whose relation types include `next`."""
+    for target, parameters in _LINK.findall(header):
+        for quoted, bare in _REL.findall(parameters):
+            if "next" in (quoted or bare).lower().split():
+                return str(target)
+    return None
+
+
+def at_url(request: Request, url: str) -> Request:
+    """The same request at another address, whose query takes the place of the one there."""
+    parts = urlsplit(url)
+    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+    return replace(request, url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), query=query)
+
+
+class Token:
+    """An opaque token stands in the body (`path`) or in a header, and goes back as a parameter of the query, or of the
+    JSON body where `into` is a path (`variables.after`).
+
+    The end: the token is absent, empty or equal to `end`, or, where `more` is given, that field is false. An empty page
+    with a token is legal.
+    """
+
+    def __init__(
+        self,
+        param: str,
+        path: Path | None = None,
+        *,
+        header: str | None = None,
+        more: Path | None = None,
+        end: str | None = None,
+        into: Literal["query", "body"] = "query",
+        size: tuple[str, int] | None = None,
+    ) -> None:
+        if (path is None) == (header is None):
+            raise ImplementationError("a token stands either in the body (path) or in a header: give one of the two")
+        told = {"token": path, "more": more}
+        self.told: Mapping[str, Path] = {name: where for name, where in told.items() if where is not None}
+        self._param, self._header, self._end, self._into = param, header, end, into
+        self._size = _sized(size)
+
+    def first(self, request: Request) -> Request:
+        return self._put(request, *self._size) if self._size else request
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        token = response.headers.get(self._header) if self._header else answer.told["token"]
+        over = token is None or token in ("", self._end)
+        if "more" in self.told:
+            if not answer.told["more"]:
+                return None
+            if over:
+                raise stuck("it says that more follows and gives no token")
+        return None if over else {"token": token}
+
+    def next(self, request: Request, cursor: Cursor) -> Request:
+        return self._put(self.first(request), self._param, cursor["token"])
+
+    def _put(self, request: Request, name: str, value: Any) -> Request:
+        if self._into == "query":
+            return request.with_query((name, str(value)))
+        return in_body(request, name, value)
+
+
+def in_body(request: Request, path: str, value: Any) -> Request:
+    """The same request with this path of its JSON body set."""
+    body = orjson.loads(request.body or b"{}")
+    inside = body
+    *above, last = path.split(".")
+    for name in above:
+        inside = inside.setdefault(name, {})
+    inside[last] = value
+    return replace(request, body=orjson.dumps(body))
+
+
+def connection(path: str, size: int, variable: str = "variables") -> Token:
+    """A GraphQL connection at `path` of the answer (`data.orders`), whose query has the variables `first` and `after`
+    under `variable` of the request's body."""
+    return Token(
+        f"{variable}.after",
+        f"{path}.pageInfo.endCursor",
+        more=f"{path}.pageInfo.hasNextPage",
+        into="body",
+        size=(f"{variable}.first", size),
+    )
+
+
+class _Counted:
+    """What offsets and page numbers share: when to stop.
+
+    `end` is `short` where a page with fewer rows than asked for is the last, or `empty` where only a page without rows
+    is (some providers filter after they have cut the page). `more` is a field that says whether more follows, `total`
+    one with the number of all rows.
+    """
+
+    def __init__(
+        self,
+        param: str,
+        size: tuple[str, int],
+        first: int,
+        end: Literal["short", "empty"] | None,
+        more: Path | None,
+        total: Path | None,
+    ) -> None:
+        if end is None and more is None and total is None:
+            raise ImplementationError(f"paging by '{param}' could never stop: say how its end is known")
+        told = {"more": more, "total": total}
+        self.told: Mapping[str, Path] = {name: where for name, where in told.items() if where is not None}
+        self._param, self._size, self._first, self._end = param, size, first, end
+        _sized(size)
+
+    def first(self, request: Request) -> Request:
+        return self._at(request, self._first)
+
+    def next(self, request: Request, cursor: Cursor) -> Request:
+        return self._at(request, cursor["at"])
+
+    def _at(self, request: Request, place: int) -> Request:
+        return _with(request, self._size).with_query((self._param, str(place)))
+
+    def _after(self, request: Request, answer: Answer, step: int) -> Cursor | None:
+        if self._over(answer):
+            return None
+        place = int(dict(request.query)[self._param]) + step
+        total = answer.told.get("total")
+        return None if total is not None and place - self._first >= int(total) else {"at": place}
+
+    def _over(self, answer: Answer) -> bool:
+        if "more" in self.told:
+            if answer.told["more"] and not answer.rows:
+                raise stuck("it says that more follows and shows no row")
+            return not answer.told["more"]
+        if not answer.rows:
+            return True
+        return self._end == "short" and len(answer.rows) < self._size[1]
+
+
+class Offset(_Counted):
+    """`offset` and `limit`, beginning at `first` (0 or 1) and going on by the size asked for. The end: see `_Counted`.
+
+    Rows that move while a list is read slip over page edges: such a `Listing` declares `moves`.
+    """
+
+    def __init__(
+        self,
+        size: tuple[str, int],
+        param: str = "offset",
+        *,
+        first: int = 0,
+        end: Literal["short", "empty"] | None = None,
+        more: Path | None = None,
+        total: Path | None = None,
+    ) -> None:
+        super().__init__(param, size, first, end, more, total)
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        return self._after(request, answer, self._size[1])
+
+
+class PageNumber(_Counted):
+    """`page` and `per_page`, beginning at `first` (0 or 1). `pages` is the field with their number. See
+    `_Counted` for the end."""
+
+    def __init__(
+        self,
+        size: tuple[str, int],
+        param: str = "page",
+        *,
+        first: int = 1,
+        end: Literal["short", "empty"] | None = None,
+        more: Path | None = None,
+        pages: Path | None = None,
+    ) -> None:
+        super().__init__(param, size, first, end, more, pages)
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        return self._after(request, answer, 1)
+
+
+class LastId:
+    """Keyset: the next page begins after the last row's id (`key`), in an order that does not change.
+
+    The end: `more` is false; or, where the provider has no such field, a page shorter than the size.
+    """
+
+    def __init__(
+        self,
+        param: str,
+        size: tuple[str, int],
+        *,
+        key: Path = "id",
+        more: Path | None = None,
+    ) -> None:
+        self.told: Mapping[str, Path] = {"more": more} if more is not None else {}
+        self._param, self._size = param, size
+        self._id = Picker(key=(key, Any))
+        _sized(size)
+
+    def first(self, request: Request) -> Request:
+        return _with(request, self._size)
+
+    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
+        more = answer.told["more"] if "more" in self.told else len(answer.rows) >= self._size[1]
+        if not more:
+            return None
+        if not answer.rows:
+            raise stuck("it says that more follows and shows no row to go on from")
+        (last,) = decoded(lambda: self._id(answer.rows[-1]))
+        if last is None:
+            raise ImplementationError("the last row has no id where the paginator is told to find it")
+        return {"after": last}
+
+    def next(self, request: Request, cursor: Cursor) -> Request:
+        return self.first(request).with_query((self._param, str(cursor["after"])))
