@@ -334,12 +334,14 @@ create table set_aside (           -- a record or child that could not be read, 
   stream_id uuid not null,
   sync_id uuid not null,
   collection_id text not null,
-  upstream_id text not null,
+  what text not null check (what in ('record', 'children')),
+  upstream_id text not null,       -- of the record, or of the parent whose children could not be read
+  parent_id text,                  -- what a fetch by id needs beside the record's own id
   reason text not null,
   attempts integer not null,
   retry_at timestamptz not null,
   first_at timestamptz not null,
-  primary key (stream_id, sync_id, collection_id, upstream_id)
+  primary key (stream_id, sync_id, collection_id, what, upstream_id)
 );
 
 create table consumers (           -- FOR UPDATE of this row is the consumer's lock; never updated on the hot path
