@@ -294,6 +294,7 @@ create table records (
   deleted boolean not null,
   version bigint not null,         -- the provider's version, or its updated time in microseconds; 0: none
   as_of timestamptz not null,      -- the moment for which the answer speaks, in the provider's clock
+  slack_ms integer not null default 0,  -- how much later that moment may really have been
   strong boolean not null,         -- false: from an eventually consistent reading
   upstream_created_at timestamptz,
   upstream_updated_at timestamptz not null,
@@ -302,6 +303,7 @@ create table records (
   raw_hash bytea not null,         -- xxh3_128 of the slice as sent
   canon_hash bytea,                -- xxh3_128 of the canonical form; null: not computed yet
   canon_version integer not null,  -- of the collection's canonical form when canon_hash was made
+  size integer not null,           -- bytes of data before compression
   codec smallint not null,         -- 0 plain JSON, 1 zstd, 2 zstd with dict_id
   dict_id integer,
   data bytea not null,
@@ -358,24 +360,29 @@ create table consumers (           -- FOR UPDATE of this row is the consumer's l
   primary key (stream_id, consumer_id)
 );
 
-create table consumer_positions (  -- the greatest (generation, seq) is the position in force
+create table consumer_positions (  -- the greatest (generation, seq) is in force; one is appended by each turn
   stream_id uuid not null,
   consumer_id uuid not null,
   generation integer not null,
   seq bigint not null,
-  position bigint not null,        -- everything up to here was delivered, skipped by filter, or is out
+  position bigint not null,        -- everything up to here was delivered, skipped by filter, or is in deliveries
+  due_floor timestamptz not null,  -- no delivery is due at or before this: the search for due ones begins here
+  outstanding integer not null,    -- deliveries handed out and neither acked nor nacked
+  dead integer not null,           -- rows in dead_letters
   primary key (stream_id, consumer_id, generation, seq)
 );
 
-create table deliveries (          -- what is out: a row per record and consumer
+create table deliveries (          -- a row per record that is out, or waits to be handed out again
   stream_id uuid not null,
   consumer_id uuid not null,
   record_id uuid not null,
-  idx bigint not null,             -- the version delivered
-  next_idx bigint,                 -- a newer version that waits for the ack
-  due_at timestamptz not null,     -- when it may be delivered again
-  deliveries integer not null,
-  nacks integer not null default 0,
+  idx bigint not null,             -- the version handed out
+  next_idx bigint,                 -- a newer version that the position has passed; it waits for the ack
+  seq bigint not null,             -- of the turn that handed it out; with idx it names this delivery
+  handed_out boolean not null,     -- false: nacked, replayed, or a newer version after an ack
+  due_at timestamptz not null,     -- when it may be handed out again
+  deliveries integer not null,     -- of this version
+  nacks integer not null,          -- of this version, without delay
   primary key (stream_id, consumer_id, record_id)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 create index deliveries_due on deliveries (stream_id, consumer_id, due_at);
