@@ -26,10 +26,6 @@ class Scope:
     route: str
     key: str
 
-    def aad(self) -> bytes:
-        """The row's identity, to which the sealed answer is bound."""
-        return b"\0".join((b"idempotency", self.token_id.bytes, self.route.encode(), self.key.encode()))
-
 
 @dataclass(frozen=True, slots=True)
 class Kept:

@@ -1,0 +1,40 @@
+"""What is read with every request, kept for less than a second: a revoked token, a deleted consumer and a changed sync
+take effect within that second in every process, and at once in the one that made the change."""
+
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+LIFE_S = 0.9
+_MOST = 10_000
+
+
+class Brief(Generic[K, V]):
+    """Values by key, each as old as the moment before it was asked for."""
+
+    def __init__(self, life_s: float = LIFE_S) -> None:
+        self._life_s = life_s
+        self._kept: dict[K, tuple[V, float]] = {}
+        self._forgotten = 0
+
+    async def get(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
+        """The value that is kept, or what `load` returns; what it raises is not kept."""
+        asked = time.monotonic()
+        found = self._kept.get(key)
+        if found is not None and asked - found[1] < self._life_s:
+            return found[0]
+        before = self._forgotten
+        value = await load()
+        if self._forgotten == before:  # else it may have been read before the change
+            if len(self._kept) >= _MOST:
+                self._kept.clear()
+            self._kept[key] = (value, asked)
+        return value
+
+    def forget(self) -> None:
+        """Keep nothing of what was read until now. Call it after the commit of a change."""
+        self._forgotten += 1
+        self._kept.clear()
