@@ -1,10 +1,40 @@
 """What the vault's tests share."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import pytest
+
+from headrace.control import orgs
+from headrace.db.pool import Database
+from headrace.vault.keys import Keyring
+from headrace.vault.master import parse
+
+
+@pytest.fixture
+async def keyring(db: Database) -> Keyring:
+    """A checked keyring with a master key of its own."""
+    ring = Keyring(parse(os.urandom(32).hex(), "the test"))
+    async with db.api.acquire() as conn:
+        await ring.check(conn)
+    return ring
+
+
+@pytest.fixture
+async def make_org(db: Database) -> Callable[[], Awaitable[UUID]]:
+    async def make() -> UUID:
+        async with db.transaction() as conn:
+            return (await orgs.create(conn, "an org", db.clock.now())).org_id
+
+    return make
+
+
+@pytest.fixture
+async def org_id(make_org: Callable[[], Awaitable[UUID]]) -> UUID:
+    return await make_org()
 
 
 @pytest.fixture
