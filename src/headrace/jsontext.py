@@ -65,14 +65,43 @@ def loads(body: bytes | str) -> Any:
         text = body if isinstance(body, str) else body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotJson(f"it is not UTF-8 (byte {error.start})") from None
+    reader = _Reader()
     try:
-        value = _decoder.decode(text)
+        value = reader.decode(text)
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg[:1].lower()}{error.msg[1:]} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise NotStorable((), f"is nested deeper than {MAX_DEPTH} levels") from None
-    _walk(value, (), 0)
+    # A surrogate and U+0000 can be written as an escape only: without one, nothing but what the reader saw is wrong.
+    if reader.suspicious or "\\" in text or text.count("[") + text.count("{") > MAX_DEPTH or isinstance(body, str):
+        _walk(value, (), 0)
     return value
+
+
+class _Reader(json.JSONDecoder):
+    """Reads one text, and notes whether it holds what must be looked at again: a doubled key, or kept digits."""
+
+    def __init__(self) -> None:
+        self.suspicious = False
+        super().__init__(
+            object_pairs_hook=self._object, parse_float=self._kept, parse_int=self._integer, parse_constant=_constant
+        )
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        self.suspicious = True
+        doubled = _Doubled(made)
+        doubled.key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        return doubled
+
+    def _kept(self, text: str) -> Digits:
+        self.suspicious = True
+        return Digits(text)
+
+    def _integer(self, text: str) -> int | Digits:
+        return int(text) if len(text) <= 18 and text != "-0" else self._kept(text)
 
 
 def dumps(value: Any) -> bytes:
@@ -86,26 +115,8 @@ def _digits(value: object) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _integer(text: str) -> int | Digits:
-    return int(text) if len(text) <= 18 and text != "-0" else Digits(text)
-
-
 def _constant(text: str) -> NoReturn:
     raise NotJson(f"{text} is not JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) == len(pairs):
-        return made
-    doubled = _Doubled(made)
-    doubled.key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-    return doubled
-
-
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=Digits, parse_int=_integer, parse_constant=_constant, strict=True
-)
 
 
 def _walk(value: Any, path: tuple[str | int, ...], depth: int) -> None:

@@ -51,7 +51,19 @@ def test_a_round_trip_changes_no_value_and_a_second_one_no_byte(text: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        *(b"", b"NaN", b"[Infinity]", b"-Infinity", b"{} x", b"01", b"1.", b"+1", b"{'a':1}", b"\xff", b"\xef\xbb\xbf{}"),
+        *(
+            b"",
+            b"NaN",
+            b"[Infinity]",
+            b"-Infinity",
+            b"{} x",
+            b"01",
+            b"1.",
+            b"+1",
+            b"{'a':1}",
+            b"\xff",
+            b"\xef\xbb\xbf{}",
+        ),
         *(b'"\t"', b'{"a":1,}', b"\xed\xa0\x80", b'"\xed\xa0\x80"'),
     ],
 )
