@@ -47,7 +47,7 @@ LOGIN = CredentialKind(
             "password": {"type": "string"},
             "base_url": {"type": "string"},
         },
-        "required": ["user", "password"],
+        "required": ["user", "password", "base_url"],
     },
     secret=frozenset({"password"}),
     sign=sign,

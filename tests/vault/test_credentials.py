@@ -145,6 +145,15 @@ async def test_a_known_credential_given_again_unasked_keeps_what_was_learned(vau
     assert again.revision == known.revision
 
 
+async def test_an_account_that_the_provider_does_not_name_is_unknown(vault: Vault) -> None:
+    unnamed = await vault.import_(secret="mk_1", account=Account("", narrow=True))
+    assert unnamed.account_id is None
+    assert (await vault.import_(secret="mk_1", account=Account("", narrow=True))).id == unnamed.id
+    named = await vault.import_(secret="mk_1", account=Account("mill_1", narrow=True))
+    renewed = await vault.reauthorise(named, secret="mk_2", account=Account("", narrow=True))
+    assert (renewed.id, renewed.account_id) == (unnamed.id, "mill_1")
+
+
 async def test_the_same_account_at_another_development_address_is_another(vault: Vault) -> None:
     real = await vault.import_(secret="mk_1")
     here = await vault.import_(secret="mk_1", base_url="http://127.0.0.1:1/a")

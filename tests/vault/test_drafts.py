@@ -135,7 +135,7 @@ def test_a_base_url_must_be_one(base_url: object) -> None:
     assert "properties.base_url" in reasons(given_, allow_base_url=True)
 
 
-def test_a_kind_that_has_a_base_url_of_its_own_needs_no_setting() -> None:
+def test_a_kind_that_requires_a_base_url_of_its_own_needs_no_setting() -> None:
     draft = read({"kind": "mill_login", "user": "u", "password": "p", "base_url": "https://eu.mill.example"})
     assert drafts.at_base_url(LOGIN, draft.properties) is None
     assert drafts.origin(LOGIN, draft.properties) == ""

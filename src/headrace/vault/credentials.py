@@ -124,7 +124,7 @@ async def import_(
     """
     kind, account = draft.kind, verdict.account
     properties = settle(kind, draft.properties, account)
-    account_id = kind.account_of(properties) if account is None else account.id
+    account_id = (kind.account_of(properties) if account is None else account.id) or None
     told = marks(
         keyring,
         draft.provider,
@@ -169,9 +169,9 @@ async def reauthorise(
         raise Invalid({"properties": ["were changed by another call meanwhile; read the credential and try again"]})
     account = verdict.account
     settled = settle(kind, properties, account)
-    account_id = kind.account_of(settled) if account is None else account.id
+    account_id = (kind.account_of(settled) if account is None else account.id) or None
     _check_same_account(present, kind, settled, account_id)
-    if account is None and present.account_id is not None:
+    if account_id is None and present.account_id is not None:
         told = _marks_of_held_account(keyring, present, kind, settled)
     else:
         narrow = bool(account and account.narrow)

@@ -136,9 +136,9 @@ def check(kind: CredentialKind, properties: Mapping[str, Any], *, allow_base_url
 def at_base_url(kind: CredentialKind, properties: Mapping[str, Any]) -> Any:
     """The development address that the credential carries, or None.
 
-    A kind whose own schema names `base_url` (it tells which server of the provider) means another thing by it.
+    A kind that requires a `base_url` (which server of the provider it is for) means another thing by it.
     """
-    return None if BASE_URL in kind.schema.get("properties", {}) else properties.get(BASE_URL)
+    return None if BASE_URL in kind.schema.get("required", ()) else properties.get(BASE_URL)
 
 
 def origin(kind: CredentialKind, properties: Mapping[str, Any]) -> str:

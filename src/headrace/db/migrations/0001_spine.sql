@@ -63,6 +63,7 @@ create table oauth_apps (
   provider text not null,
   name text not null,
   client_id text not null,
+  secret_names text[] not null,    -- which of them it has: shown as stars without opening them
   secrets bytea not null,          -- sealed JSON: client_secret, private_key
   redirect_uris text[] not null default '{}',
   properties jsonb not null default '{}',   -- app_id and the like, nothing secret
