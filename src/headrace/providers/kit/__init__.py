@@ -3,7 +3,7 @@
 from headrace.http import Query, Request, Response
 from headrace.providers.kit.faults import Fault, FaultClass, Faulted
 from headrace.providers.kit.limits import Limit, LimitPolicy, Remaining, TooMany, retry_after_s
-from headrace.providers.kit.lists import Paged, Rows, nested, pages
+from headrace.providers.kit.lists import Paged, Rows, joined, nested, pages
 from headrace.providers.kit.provider import Collection, Discovered, Discovery, Found, Provider
 from headrace.providers.kit.readings import (
     EVERYTHING,
@@ -74,6 +74,7 @@ __all__ = [
     "TooMany",
     "Window",
     "Write",
+    "joined",
     "nested",
     "pages",
     "retry_after_s",

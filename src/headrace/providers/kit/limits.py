@@ -24,11 +24,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class TooMany:
-    """A refusal for too many requests: wait `retry_after_s` (None: unknown, back off), for which class, and whether it
-    is a daily quota that comes back only at `until`."""
+    """A refusal for too many requests: wait `retry_after_s` (None: unknown, back off), for which class (None: that of
+    the request refused), and whether it is a daily quota that comes back only at `until`."""
 
     retry_after_s: float | None = None
-    limit_class: str = "all"
+    limit_class: str | None = "all"
     until: datetime | None = None
 
 

@@ -15,12 +15,14 @@ from headrace.stream.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One page of a list: its rows as sent, the moment for which they speak, and the cursor of the next page."""
+    """One page of a list: its rows as sent, the moment for which they speak, and the cursor of the next page. `gone`:
+    the answer had a status that the request accepts beyond 2xx (the parent is not there any more)."""
 
     rows: list[Raw]
     as_of: datetime
-    next: Cursor | None
+    next: Cursor | None = None
     expected: int | None = None
+    gone: bool = False
 
 
 Read = Generator[Request, Response, Rows]
@@ -31,8 +33,7 @@ ReadItems = Callable[[Context, Rows], list[Item] | Generator[Request, Response, 
 class Paged:
     """A list at the provider: the request that begins it, how it goes on, where its rows are.
 
-    `expected` is the path of the number of all rows, where the provider tells it. An answer whose status the request
-    accepts beyond 2xx (a parent that is gone) is an empty list.
+    `expected` is the path of the number of all rows, where the provider tells it.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Paged:
         request = self._pager.first(begin) if cursor is None else self._pager.next(begin, cursor)
         response = yield request
         if response.status >= 300:
-            return Rows([], response.sent_at, None)
+            return Rows([], response.sent_at, gone=True)
         answer = decoded(lambda: self._body.read(response))
         expected = answer.told.get("expected")
         return Rows(
@@ -74,7 +75,9 @@ class Paged:
             if page.next == cursor:
                 raise ImplementationError(f"the list goes in circles: its next page is the same again ({cursor})")
             rows, cursor = rows + page.rows, page.next
-        return Rows(rows, read.as_of, None)
+            if page.gone:
+                return page
+        return Rows(rows, read.as_of, gone=read.gone)
 
 
 def pages(paged: Paged, items: ReadItems) -> PageFunction:
@@ -93,6 +96,23 @@ def _items(items: ReadItems, ctx: Context, read: Rows) -> Generator[Request, Res
     if isinstance(made, list):
         return made
     return (yield from made)
+
+
+def joined(*functions: PageFunction) -> PageFunction:
+    """Several lists that together are everything, read one after another (what is active, then what is not)."""
+    if not functions:
+        raise ImplementationError("no list at all cannot be read: give at least one page function")
+
+    def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        which = 0 if cursor is None else cursor["list"]
+        read = yield from functions[which](ctx, window, None if cursor is None else cursor.get("at"))
+        if read.next is not None:
+            read.next = {"list": which, "at": read.next}
+        elif which + 1 < len(functions):
+            read.next = {"list": which + 1}
+        return read
+
+    return page
 
 
 def nested(

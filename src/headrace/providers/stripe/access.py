@@ -1,0 +1,247 @@
+"""How Stripe is reached: addresses, versions, credentials, what its refusals mean, how often it may be asked, webhooks.
+
+Sources: https://docs.stripe.com/api (authentication, errors, versioning), https://docs.stripe.com/rate-limits,
+https://docs.stripe.com/webhooks (signatures).
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Generator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from headrace.providers.kit import (
+    Account,
+    CredentialKind,
+    Delivery,
+    Fault,
+    Item,
+    Limit,
+    LimitPolicy,
+    NotGenuine,
+    Properties,
+    Refused,
+    Request,
+    Response,
+    TooMany,
+    retry_after_s,
+)
+from headrace.providers.kit.auth import bearer
+from headrace.providers.kit.rows import Picker
+
+VERSION = "2026-10-28.endive"
+"""The API version that is asked for, whatever the account's default: the one of stripe-python 16.1.0
+(`stripe._api_version`), whose types the packaged schemas are made of."""
+
+HOST = "https://api.stripe.com"
+TOLERANCE = timedelta(minutes=5)
+
+
+def base_url(properties: Mapping[str, Any]) -> str:
+    return str(properties.get("base_url") or HOST)
+
+
+def prepare(request: Request) -> Request:
+    return request.with_header("Stripe-Version", VERSION)
+
+
+# ───────────────────────────── credentials ─────────────────────────────
+
+_ACCOUNT_IN_TEXT = re.compile(r"\bacct_[A-Za-z0-9]+")
+_account = Picker(
+    id=("id", str),
+    name=("settings.dashboard.display_name", Any),
+    business=("business_profile.name", Any),
+)
+
+
+def _is_test(properties: Properties, secret: str) -> bool:
+    return properties.get("test") is True or secret.startswith(("sk_test_", "rk_test_"))
+
+
+def _verify(secret_name: str) -> Any:
+    def verify(properties: Properties, now: datetime) -> Generator[Request, Response, Account]:
+        """GET /v1/account, which needs no permission with a secret key. A restricted key without the right to read the
+        account is answered 403, in words that name the account; where they do not, the account stays unknown ("")."""
+        secret = str(properties[secret_name])
+        mode = "test" if _is_test(properties, secret) else "live"
+        response = yield Request("/v1/account", limit_class="/v1/account", accept=(401, 403))
+        learned: dict[str, Any] = {"test": mode == "test"}
+        if response.status == 401:
+            raise Refused(f"Stripe refuses it: {error_of(response).message or 'invalid API key'}")
+        if response.status == 403:
+            named = _ACCOUNT_IN_TEXT.search(error_of(response).message)
+            known = properties.get("stripe_user_id") or (named.group() if named else "")
+            return Account(id=str(known), learned=learned, mode=mode, narrow=True)
+        account_id, name, business = _account(response.body)
+        if not properties.get("name") and (name or business):
+            learned["name"] = str(name or business)
+        if "stripe_user_id" in properties and properties["stripe_user_id"] != account_id:
+            raise Refused(f"the token is of account {account_id}, not of {properties['stripe_user_id']}")
+        return Account(id=account_id, learned=learned, mode=mode, narrow=secret.startswith("rk_"))
+
+    return verify
+
+
+def _schema(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    base = {"base_url": {"type": "string", "format": "uri", "title": "Another host, in development"}}
+    return {"type": "object", "properties": {**properties, **base}, "required": required, "additionalProperties": False}
+
+
+_TEST = {"type": "boolean", "title": "Test mode", "description": "Read off the key where it is not given."}
+
+KEY = CredentialKind(
+    kind="stripe_key",
+    schema=_schema(
+        ["secret"],
+        name={"type": "string", "title": "Name"},
+        secret={
+            "type": "string",
+            "title": "Secret key",
+            "description": "A secret (sk_…) or restricted (rk_…) key.",
+            "pattern": "^(sk|rk)_.+",
+        },
+        test=_TEST,
+    ),
+    secret=frozenset({"secret"}),
+    sign=bearer("secret"),
+    verify=_verify("secret"),
+    aliases={"secret_key": "secret"},
+)
+
+OAUTH2 = CredentialKind(
+    kind="stripe_oauth2",
+    schema=_schema(
+        ["stripe_user_id", "access_token"],
+        stripe_user_id={"type": "string", "title": "Account id", "pattern": "^acct_.+"},
+        access_token={"type": "string", "title": "Access token", "description": "The connected account's own key."},
+        refresh_token={"type": "string", "title": "Refresh token"},
+        scope={"type": "string", "title": "Scope", "description": "read_only or read_write."},
+        test=_TEST,
+    ),
+    secret=frozenset({"access_token", "refresh_token"}),
+    sign=bearer("access_token"),
+    verify=_verify("access_token"),
+    account_of=lambda properties: str(properties["stripe_user_id"]) if properties.get("stripe_user_id") else None,
+    older_names=("stripe_oauth",),
+)
+
+
+# ─────────────────────────────── refusals ──────────────────────────────
+
+
+class Error(msgspec.Struct):
+    """Stripe's error object (https://docs.stripe.com/api/errors)."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str = ""
+    param: str | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: Error
+
+
+_errors = msgspec.json.Decoder(_ErrorBody)
+
+
+def error_of(response: Response) -> Error:
+    """The error object of an answer; an empty one where the body has none."""
+    try:
+        return _errors.decode(response.body).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Error()
+
+
+def is_missing(response: Response) -> bool:
+    """Whether Stripe itself says that the object is not there. A 404 without its code may be a wrong address."""
+    return response.status == 404 and error_of(response).code == "resource_missing"
+
+
+_UNAVAILABLE = re.compile(r"not (?:set ?up|enabled|signed up|activated|allowed)|must (?:enable|activate|sign up)", re.I)
+
+
+def fault(response: Response) -> Fault | None:
+    """Classify an answer; None is a success."""
+    status = response.status
+    if 200 <= status < 300:
+        return None if _looks_whole(response.body) else Fault("transient", "the answer is no JSON, or was cut short")
+    error = error_of(response)
+    message = error.message or f"HTTP status {status}"
+    if status == 400:
+        return _bad_request(error, message)
+    if status == 404:
+        return Fault("gone" if error.code == "resource_missing" else "config", message)
+    if status == 429:
+        return Fault("transient" if error.code == "lock_timeout" else "rate", message)
+    if status in (408, 409, 424, 425) or status >= 500:
+        return Fault("transient", message)
+    if status == 401:
+        return Fault("auth", message)
+    return Fault("permission" if status == 403 else "config", message)
+
+
+def _bad_request(error: Error, message: str) -> Fault:
+    if error.param in ("starting_after", "ending_before"):
+        return Fault("expired" if "aged out" in message else "restart", message)
+    if "aged out" in message:
+        return Fault("expired", message)
+    if error.code in ("account_invalid", "platform_api_key_expired") or _UNAVAILABLE.search(message):
+        return Fault("permission", message)
+    return Fault("bad", message)
+
+
+def _looks_whole(body: bytes) -> bool:
+    """A cheap look at both ends: HTML error pages and bodies cut short do not pass; the decoder sees the rest."""
+    return body.lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"
+
+
+def _too_many(response: Response) -> TooMany | None:
+    """429 with `Stripe-Rate-Limited-Reason` (https://docs.stripe.com/rate-limits): the account's limit, or the
+    endpoint's, or that of one object. There are no headers that tell what is left."""
+    if response.status != 429 or error_of(response).code == "lock_timeout":
+        return None
+    reason = response.headers.get("stripe-rate-limited-reason", "")
+    whole = reason.startswith("global") or not reason
+    return TooMany(retry_after_s(response), limit_class="all" if whole else None)
+
+
+LIMITS = LimitPolicy(
+    # Half of the published 100/s live, and 20 of the 25/s of a sandbox: the account's own business comes first.
+    limits=(Limit(50, 1, mode="live"), Limit(20, 1, mode="test")),
+    per_endpoint=Limit(20, 1),
+    too_many=_too_many,
+)
+
+
+def default_rate_limit(mode: str) -> tuple[int, int]:
+    return (20, 1) if mode == "test" else (50, 1)
+
+
+# ─────────────────────────────── webhooks ──────────────────────────────
+
+
+def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
+    """Check `Stripe-Signature: t=…,v1=…`: HMAC-SHA256 of "t.body" with the endpoint's secret, not older or younger than
+    five minutes (https://docs.stripe.com/webhooks#verify-manually). The event itself is read from the feed, where its
+    order is known: a genuine webhook is a hint without items."""
+    moment, signatures = _signature(delivery.headers.get("stripe-signature", ""))
+    expected = hmac.new(secret.encode(), f"{moment}.".encode() + delivery.body, hashlib.sha256).hexdigest()
+    if not any(hmac.compare_digest(expected.encode(), given.encode()) for given in signatures):
+        raise NotGenuine("the Stripe-Signature header does not fit the body and the signing secret")
+    if abs(now.timestamp() - moment) > TOLERANCE.total_seconds():
+        raise NotGenuine("the webhook was signed more than five minutes ago, or in the future")
+    return []
+
+
+def _signature(header: str) -> tuple[int, list[str]]:
+    """The timestamp and the v1 signatures of the header; several while a secret is being rolled."""
+    pairs = [part.strip().partition("=") for part in header.split(",")]
+    times = [value for name, _, value in pairs if name == "t" and value.isascii() and value.isdigit()]
+    if not times:
+        raise NotGenuine("the Stripe-Signature header is missing or has no time")
+    return int(times[0]), [value for name, _, value in pairs if name == "v1"]

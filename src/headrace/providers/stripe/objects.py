@@ -1,0 +1,253 @@
+"""Reading Stripe's objects: whole, with the children that they carry, and one canonical shape through every reading.
+
+Stripe's lists are `{"object": "list", "data": […], "has_more": …, "url": …}`, newest first, at most 100 rows, paged by
+`starting_after` (https://docs.stripe.com/api/pagination). A list *inside* an object shows its first ten at most; the
+canonical object has them all, and the list's `has_more` is then false.
+"""
+
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from headrace.clock import from_unix
+from headrace.errors import ImplementationError
+from headrace.providers.kit import (
+    ChildSet,
+    Context,
+    Delete,
+    Fault,
+    Faulted,
+    Fetch,
+    Item,
+    Page,
+    Paged,
+    PageFunction,
+    Query,
+    Record,
+    Request,
+    Response,
+    Rows,
+    Steps,
+    Window,
+    joined,
+    pages,
+)
+from headrace.providers.kit.pagers import LastId, at_url
+from headrace.providers.kit.rows import Picker, Raw, decoded, unix_seconds
+from headrace.providers.stripe.access import error_of, is_missing
+
+_SIZE = ("limit", "100")
+_CUT = re.compile(rb'"has_more":\s*true')
+
+
+def identity(name: str) -> str:
+    """The collection id of a Stripe object name: dots become underscores."""
+    return "stripe:" + name.replace(".", "_")
+
+
+def segment(value: str) -> str:
+    """An id as a segment of a path: those of coupons, plans and prices may be any text."""
+    return quote(value, safe="")
+
+
+# ──────────────────────────────── lists ────────────────────────────────
+
+
+def paged(path: str, limit_class: str, query: Query = (), *, windowed: bool = False, child: bool = False) -> Paged:
+    """One of Stripe's lists. `child`: a 404 says that the parent is gone, and the list is empty."""
+    plain = Request(path, query=(*query, _SIZE), limit_class=limit_class, accept=(404,) if child else ())
+
+    def request(ctx: Context, window: Window) -> Request:
+        return plain.with_query(*created(window)) if windowed else plain
+
+    return Paged(request, LastId("starting_after", ("limit", 100), more="has_more"))
+
+
+def created(window: Window) -> Query:
+    """The window on Stripe's whole seconds, such that windows which meet leave no second out and share none."""
+    bounds = (("created[gte]", window.lo), ("created[lt]", window.hi))
+    return tuple((name, str(ceil(moment.timestamp()))) for name, moment in bounds if moment is not None)
+
+
+class _SubList(msgspec.Struct):
+    url: str
+    object: str = ""
+    has_more: bool = False
+
+
+_sub_list = msgspec.json.Decoder(_SubList)
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+def whole(text: bytes, limit_class: str) -> Generator[Request, Response, bytes | None]:
+    """The object with every sub-list filled up; None where it went away meanwhile. The sub-lists are read anew from
+    their beginning, so that each is one picture."""
+    if not _CUT.search(text):
+        return text
+    document = decoded(lambda: _fields.decode(text))
+    for name, value in document.items():
+        cut = _cut_list(value)
+        if cut is None:
+            continue
+        request = at_url(Request("", limit_class=f"{limit_class}/{name}", accept=(404,)), cut.url).with_query(_SIZE)
+        rows = yield from Paged(request, LastId("starting_after", ("limit", 100), more="has_more")).read_all(NOWHERE)
+        if rows.gone:
+            return None
+        data = Raw(msgspec.json.encode(rows.rows))
+        document[name] = Raw(msgspec.json.encode({**_fields.decode(value), "data": data, "has_more": Raw(b"false")}))
+    return msgspec.json.encode(document)
+
+
+NOWHERE = Context({}, from_unix(0))
+"""The context of a request that depends on none."""
+
+
+def _cut_list(value: Raw) -> _SubList | None:
+    text = bytes(value)
+    if text[:1] != b"{" or not _CUT.search(text):
+        return None
+    try:
+        found = _sub_list.decode(text)
+    except msgspec.ValidationError:
+        return None
+    return found if found.object == "list" and found.has_more else None
+
+
+def is_cut(text: bytes) -> bool:
+    """Whether the object may hold a sub-list that is not whole."""
+    return _CUT.search(text) is not None
+
+
+# ─────────────────────────────── objects ───────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """For when a picture of an object speaks, and when it is known to have changed."""
+
+    as_of: datetime
+    updated: datetime | None = None
+    slack: timedelta = timedelta(0)
+
+    def record(self, collection: str, key: str, text: bytes, born: Any, parent: str | None = None) -> Record:
+        since = born if isinstance(born, datetime) else unix_seconds(born)
+        return Record(collection, key, text, self.as_of, since, self.updated, parent=parent, slack=self.slack)
+
+
+_head = Picker(id=("id", Any), created=("created", Any), deleted=("deleted", Any))
+
+
+def head(text: bytes | Raw) -> tuple[str, Any, bool]:
+    """An object's id, when it was created, and whether it is the stub of a deleted one."""
+    key, born, deleted = decoded(lambda: _head(text))
+    if key is None:
+        raise ImplementationError("a Stripe object without an id cannot be a record")
+    return str(key), born, deleted is True
+
+
+class Resource:
+    """A kind of object that Stripe lists for the whole account.
+
+    `name` is its `object` at Stripe, `path` that of its list, `lists` the queries of the lists which together show
+    every row (the default ones hide some). `windowed`: the list takes `created[…]`. `embedded` maps the sub-lists whose
+    rows are a collection of their own to that collection; `dependents` are further collections of what hangs from an
+    object and goes with it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        lists: tuple[Query, ...] = ((),),
+        *,
+        windowed: bool = True,
+        embedded: Mapping[str, str] | None = None,
+        dependents: tuple[str, ...] = (),
+    ) -> None:
+        self.name, self.path, self.lists, self.windowed = name, path, lists, windowed
+        self.collection = identity(name)
+        self.embedded = embedded or {}
+        self.dependents = (*self.embedded.values(), *dependents)
+        wanted = {f"list{number}": (f"{name}.data", list[Raw]) for number, name in enumerate(self.embedded)}
+        self._children = Picker(**wanted) if wanted else None
+
+    def listing(self) -> PageFunction:
+        return joined(*(pages(self.paged(query), self._rows) for query in self.lists))
+
+    def paged(self, query: Query = ()) -> Paged:
+        return paged(self.path, self.path, query, windowed=self.windowed)
+
+    def _rows(self, ctx: Context, read: Rows) -> Generator[Request, Response, list[Item]]:
+        items: list[Item] = []
+        moment = Moment(read.as_of)
+        for row in read.rows:
+            text = yield from whole(bytes(row), self.path)
+            if text is not None:
+                items += self.items(ctx, text, moment)
+        return items
+
+    def items(self, ctx: Context, text: bytes, moment: Moment, *, sets: bool = False) -> list[Item]:
+        """The object as a Record, with those of its embedded children that are asked for; with `sets`, the ChildSets
+        of these as well."""
+        key, born, _ = head(text)
+        record = moment.record(self.collection, key, text, born)
+        items: list[Item] = [record]
+        if self._children is None or not any(child in ctx.collections for child in self.embedded.values()):
+            return items
+        pick = self._children
+        for child, rows in zip(self.embedded.values(), decoded(lambda: pick(text)), strict=True):
+            if child in ctx.collections:
+                children = children_of(child, key, rows or [], moment, record.created)
+                items += children
+                if sets:
+                    items.append(ChildSet(child, key, frozenset(c.id for c in children), moment.as_of))
+        return items
+
+    def gone(self, ctx: Context, key: str, as_of: datetime, slack: timedelta = timedelta(0)) -> list[Item]:
+        """The object is deleted, and what hangs from it with it."""
+        sets: list[Item] = [
+            ChildSet(child, key, frozenset(), as_of) for child in self.dependents if child in ctx.collections
+        ]
+        wanted = self.collection in ctx.collections
+        return [Delete(self.collection, key, as_of, slack=slack), *sets] if wanted else sets
+
+    def fetch(self) -> Fetch:
+        """GET by id; deleted is told by `deleted: true` (https://docs.stripe.com/api/customers/delete) or a 404."""
+
+        def page(ctx: Context, key: str, parent: str | None) -> Steps:
+            response = yield Request(f"{self.path}/{segment(key)}", limit_class=self.path, accept=(404,))
+            if is_gone(response) or head(response.body)[2]:
+                return Page(self.gone(ctx, key, response.sent_at))
+            text = yield from whole(response.body.strip(), self.path)
+            if text is None:
+                return Page(self.gone(ctx, key, response.sent_at))
+            return Page(self.items(ctx, text, Moment(response.sent_at), sets=True))
+
+        return Fetch(page)
+
+
+def is_gone(response: Response) -> bool:
+    """Whether Stripe says that the object is not there. A 404 without Stripe's own code for it may be a wrong address
+    or somebody else's page: that deletes nothing."""
+    if response.status != 404:
+        return False
+    if not is_missing(response):
+        raise Faulted(Fault("config", f"404 without resource_missing: {error_of(response).message or response.url}"))
+    return True
+
+
+def children_of(
+    collection: str, parent: str, rows: list[Raw], moment: Moment, born: datetime | None = None
+) -> list[Record]:
+    """Rows of a parent's sub-list as Records; `born` stands for the created time of those that have none."""
+    made = []
+    for row in rows:
+        key, created_at, _ = head(row)
+        made.append(moment.record(collection, key, bytes(row), born if created_at is None else created_at, parent))
+    return made
