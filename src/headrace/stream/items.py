@@ -110,6 +110,7 @@ class Batch:
 
     `canon` maps a collection id to its canonical form (version, volatile fields). `seen` names the sweep that has seen
     every record of the batch. `backfill_completed` sets the sync's initial_backfill_completed_at if it is null.
+    `only_if_clear`: while a record of the batch is unclear, neither checkpoints nor completion are written.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -118,6 +119,7 @@ class Batch:
     checkpoints: list[CheckpointWrite] = field(default_factory=list)
     seen: UUID | None = None
     backfill_completed: bool = False
+    only_if_clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,207 @@
+"""The append: one answer of a provider, or several merged, in one transaction with the checkpoints that it proves."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+import orjson
+
+from headrace.db.pool import Conn, Database
+from headrace.db.queries import load
+from headrace.errors import Fenced
+from headrace.stream import columns
+from headrace.stream.compare import Changes, compare
+from headrace.stream.incoming import Incoming, identify, newest
+from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, Delete, Fence
+
+_SQL = load(__package__, "append.sql")
+_READ_CHILDREN = _SQL.read_children
+_LOCK_EPOCH = _SQL.lock_epoch
+_LOCK_STREAM = _SQL.lock_stream
+_TAKE_NUMBERS = _SQL.take_numbers
+_INSERT_RECORDS = _SQL.insert_records
+_UPDATE_RECORDS = _SQL.update_records
+_DELETE_RECORDS = _SQL.delete_records
+_INSERT_TOMBSTONES = _SQL.insert_tombstones
+_BURY_RECORDS = _SQL.bury_records
+_REFRESH_RECORDS = _SQL.refresh_records
+_INSERT_SEEN = _SQL.insert_seen
+_WRITE_CHECKPOINT = _SQL.write_checkpoint
+_REMOVE_CHECKPOINT = _SQL.remove_checkpoint
+_COMPLETE_BACKFILL = _SQL.complete_backfill
+
+_CHUNK = 2000
+_OFF_THE_LOOP = 64  # records from which the work of hashing and packing goes to a thread
+
+T = TypeVar("T")
+
+
+class _Overtaken(Exception):
+    """A row is no longer the one that was compared."""
+
+
+async def append(db: Database, fence: Fence, batch: Batch, canons: Mapping[str, Canon], now: datetime) -> Appended:
+    """Append `batch` to the stream of `fence`; all of it stands when this returns, or nothing.
+
+    Only what changed is written and numbered; the order of the numbers is that of commits. Of several pictures of one
+    record the newest wins, whatever order they come in; where it cannot be told which that is, nothing is written for
+    it and it comes back in `unclear`, to be fetched. With `only_if_clear` the checkpoints then are not written: they
+    belong to the append of what was fetched.
+
+    `canons` maps collection ids to canonical forms; `now` is the present by the database's clock. Raises Fenced when
+    epoch or revision are no longer the writer's or the sync is deleted. After a lost connection the outcome is
+    unknown: repeat the append; the repeat changes nothing.
+    """
+    records = await _ready(identify, fence.sync_id, batch.records, size=len(batch.records))
+    while True:
+        async with db.ingest.acquire() as conn:
+            deletes = identify(fence.sync_id, [*batch.deletes, *await _children_gone(conn, fence, batch)])
+            incoming, unclear = newest([*records, *deletes]) if deletes else newest(records)
+            changes = await _compare_all(conn, fence, incoming, canons)
+            changes.unclear += [each.mention() for each in unclear]
+            try:
+                async with conn.transaction():
+                    head = await _write(conn, fence, batch, changes, [each.record_id for each in records], now)
+            except _Overtaken:
+                continue  # whoever overtook this append has made progress, so this ends
+        return _told(changes, head)
+
+
+async def _ready(work: Callable[..., T], *args: Any, size: int) -> T:
+    return await asyncio.to_thread(work, *args) if size >= _OFF_THE_LOOP else work(*args)
+
+
+async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]:
+    gone: list[Delete] = []
+    for children in batch.child_sets:
+        rows = await conn.fetch(
+            _READ_CHILDREN,
+            fence.stream_id,
+            fence.sync_id,
+            columns.text(children.parent),
+            children.collection,
+            [columns.text(each) for each in children.ids],
+        )
+        gone += [
+            Delete(
+                children.collection,
+                row["upstream_id"],
+                children.as_of,
+                parent=children.parent,
+                partition=row["partition"],
+            )
+            for row in rows
+        ]
+    return gone
+
+
+async def _compare_all(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons: Mapping[str, Canon]) -> Changes:
+    changes = Changes()
+    for part in _chunks(incoming):
+        found = await compare(conn, fence, part, canons)
+        for name in ("inserts", "updates", "deletes", "tombstones", "burials", "refreshes", "unclear"):
+            getattr(changes, name).extend(getattr(found, name))
+        changes.unchanged += found.unchanged
+        changes.stale += found.stale
+    return changes
+
+
+async def _write(conn: Conn, fence: Fence, batch: Batch, changes: Changes, seen: Sequence[UUID], now: datetime) -> int:
+    """The transaction; the head that it leaves, 0 when it took no number. Lock order: epoch, then stream."""
+    if not await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision):
+        raise Fenced(f"Sync {fence.sync_id} is no longer this writer's: nothing was written.")
+    head = 0
+    if changes.writes:
+        if not await conn.fetchval(_LOCK_STREAM, fence.stream_id):
+            raise Fenced(f"Stream {fence.stream_id} is not there: nothing was written.")
+        if changes.numbers:
+            row = await conn.fetchrow(_TAKE_NUMBERS, fence.stream_id, changes.numbers, now)
+            assert row is not None
+            head, now = row["head"], row["appended_at"]
+        await _write_records(conn, fence, changes, head - changes.numbers, now)
+    if batch.seen is not None:
+        for part in _chunks(seen):
+            await conn.execute(_INSERT_SEEN, fence.stream_id, batch.seen, part)
+    if batch.only_if_clear and changes.unclear:
+        return head
+    for checkpoint in batch.checkpoints:
+        await _write_checkpoint(conn, fence, checkpoint, now)
+    if batch.backfill_completed:
+        await conn.execute(_COMPLETE_BACKFILL, fence.stream_id, fence.sync_id, now)
+    return head
+
+
+async def _write_records(conn: Conn, fence: Fence, changes: Changes, base: int, now: datetime) -> None:
+    stream_id, sync_id = fence.stream_id, fence.sync_id
+    for new in _chunks(changes.inserts):
+        ready = await _ready(columns.inserts, new, size=len(new))
+        await _all_of(new, conn, _INSERT_RECORDS, stream_id, sync_id, base, now, *ready)
+        base += len(new)
+    for overs in _chunks(changes.updates):
+        ready = await _ready(columns.updates, overs, now, size=len(overs))
+        await _all_of(overs, conn, _UPDATE_RECORDS, stream_id, base, now, *ready)
+        base += len(overs)
+    for overs in _chunks(changes.deletes):
+        await _all_of(overs, conn, _DELETE_RECORDS, stream_id, base, now, *columns.deletes(overs))
+        base += len(overs)
+    for new in _chunks(changes.tombstones):
+        await _all_of(new, conn, _INSERT_TOMBSTONES, stream_id, sync_id, now, *columns.tombstones(new))
+    for overs in _chunks(changes.burials):
+        await _all_of(overs, conn, _BURY_RECORDS, stream_id, *columns.deletes(overs))
+    for overs in _chunks(changes.refreshes):
+        await _all_of(overs, conn, _REFRESH_RECORDS, stream_id, *columns.refreshes(overs))
+
+
+async def _all_of(part: Sequence[Any], conn: Conn, statement: str, *args: Any) -> None:
+    done = await conn.execute(statement, *args)
+    if int(done.rsplit(" ", 1)[1]) != len(part):
+        raise _Overtaken
+
+
+async def _write_checkpoint(conn: Conn, fence: Fence, checkpoint: CheckpointWrite, now: datetime) -> None:
+    key = (fence.stream_id, fence.sync_id, checkpoint.reading, checkpoint.scope)
+    if checkpoint.remove:
+        await conn.execute(_REMOVE_CHECKPOINT, *key)
+        return
+    await conn.execute(
+        _WRITE_CHECKPOINT,
+        *key,
+        checkpoint.collection_id,
+        checkpoint.form,
+        orjson.dumps(checkpoint.value).decode(),
+        checkpoint.pages,
+        checkpoint.records,
+        checkpoint.expected,
+        checkpoint.started_at,
+        checkpoint.settled_through,
+        checkpoint.completed_at,
+        now,
+    )
+
+
+def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    if len(rows) <= _CHUNK:
+        if rows:
+            yield rows
+        return
+    walk = iter(rows)
+    while part := list(islice(walk, _CHUNK)):
+        yield part
+
+
+def _told(changes: Changes, head: int) -> Appended:
+    updates = [over for over in changes.updates if not over.creates]
+    content = [*changes.inserts, *(over.new for over in changes.updates)]
+    return Appended(
+        created=len(changes.inserts) + len(changes.updates) - len(updates),
+        updated=len(updates),
+        deleted=len(changes.deletes),
+        unchanged=changes.unchanged,
+        stale=changes.stale,
+        unclear=changes.unclear,
+        changed=[(new.item.collection, new.item.id) for new in content],
+        head=head,
+    )

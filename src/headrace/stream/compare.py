@@ -1,0 +1,216 @@
+"""What an append has to write: each newcomer against what is held of its record.
+
+The comparison is made outside the append's transaction; the transaction's statements write only over the very rows
+that were compared, and the append begins anew when one of them was not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from headrace.db.pool import Conn
+from headrace.db.queries import load
+from headrace.stream.codec import unpack
+from headrace.stream.hashes import canon_hash
+from headrace.stream.incoming import NEWER, OLDER, UNCLEAR, Incoming, order
+from headrace.stream.items import Canon, Delete, Fence, Mention, Record
+
+_SQL = load(__package__, "append.sql")
+_READ_HELD = _SQL.read_held
+_READ_PURGES = _SQL.read_purges
+_READ_PAYLOADS = _SQL.read_payloads
+_PLAIN = Canon()
+
+
+@dataclass(slots=True)
+class Held:
+    """A row of `records` as it stood when it was compared."""
+
+    updated_idx: int | None
+    deleted: bool
+    version: int
+    as_of: datetime
+    slack: timedelta
+    strong: bool
+    raw_hash: bytes
+    canon_hash: bytes | None
+    canon_version: int
+
+
+@dataclass(slots=True)
+class Overwrite:
+    """A newcomer that takes the place of `held`; `purged`: of a row that is being removed, so the record is new."""
+
+    new: Incoming
+    held: Held
+    canon_hash: bytes | None = None
+    canon_version: int = 0
+    purged: bool = False
+
+    @property
+    def version(self) -> int:
+        """A reading without versions leaves the one that is known."""
+        return self.new.item.version or (0 if self.purged else self.held.version)
+
+    @property
+    def creates(self) -> bool:
+        return self.purged or self.held.updated_idx is None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written, by the statement that writes it, and what is not."""
+
+    inserts: list[Incoming] = field(default_factory=list)
+    updates: list[Overwrite] = field(default_factory=list)
+    deletes: list[Overwrite] = field(default_factory=list)
+    tombstones: list[Incoming] = field(default_factory=list)
+    burials: list[Overwrite] = field(default_factory=list)
+    refreshes: list[Overwrite] = field(default_factory=list)
+    unclear: list[Mention] = field(default_factory=list)
+    unchanged: int = 0
+    stale: int = 0
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the stream must give."""
+        return len(self.inserts) + len(self.updates) + len(self.deletes)
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.numbers or self.tombstones or self.burials or self.refreshes)
+
+
+async def compare(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons: Mapping[str, Canon]) -> Changes:
+    """Compare at most some thousands of newcomers, each of another record, with what is held."""
+    changes = Changes()
+    ids = [new.record_id for new in incoming]
+    rows = await conn.fetch(_READ_HELD, fence.stream_id, ids, [new.raw_hash for new in incoming], fence.sync_id)
+    changes.unchanged = len(incoming) - len(rows)
+    purges: list[Any] = []
+    if rows and rows[0]["purged_up_to"] is not None:
+        purges = await conn.fetch(_READ_PURGES, fence.stream_id, fence.sync_id)
+    doubtful: list[tuple[Overwrite, int]] = []
+    for row in rows:
+        new = incoming[row["ord"] - 1]
+        if row["as_of"] is None:
+            (changes.inserts if isinstance(new.item, Record) else changes.tombstones).append(new)
+            continue
+        over = Overwrite(new, _held(row))
+        if purges and _purged(over, purges):
+            over.purged = True
+            (changes.updates if isinstance(new.item, Record) else changes.burials).append(over)
+        elif isinstance(new.item, Delete):
+            _judge_delete(over, changes)
+        elif over.held.deleted:
+            _judge_return(over, changes)
+        else:
+            verdict = _verdict(new.item, over.held)
+            if verdict == OLDER:
+                changes.stale += 1
+            else:
+                doubtful.append((over, verdict))
+    if doubtful:
+        await _compare_contents(conn, fence, doubtful, canons, changes)
+    return changes
+
+
+def _held(row: Any) -> Held:
+    slack = timedelta(milliseconds=row["slack_ms"])
+    fields = ("raw_hash", "canon_hash", "canon_version")
+    return Held(
+        row["updated_idx"],
+        row["deleted"],
+        row["version"],
+        row["as_of"],
+        slack,
+        row["strong"],
+        *(row[f] for f in fields),
+    )
+
+
+def _purged(over: Overwrite, purges: Sequence[Any]) -> bool:
+    idx = over.held.updated_idx
+    collection = over.new.item.collection
+    return idx is not None and any(
+        idx <= purge["up_to"] and purge["collection_id"] in (None, collection) for purge in purges
+    )
+
+
+def _verdict(new: Record | Delete, held: Held) -> int:
+    """NEWER, UNCLEAR or OLDER; what an eventually consistent reading says of equal versions is never certain."""
+    found = order(new.version, new.as_of, new.slack, held.version, held.as_of, held.slack)
+    by_version = new.version and held.version and new.version != held.version
+    strong = new.strong if isinstance(new, Record) else True
+    if by_version or strong == held.strong:
+        return found
+    uncertain = NEWER if held.strong else OLDER
+    return UNCLEAR if found == uncertain else found
+
+
+def _judge_delete(over: Overwrite, changes: Changes) -> None:
+    verdict = _verdict(over.new.item, over.held)
+    if over.held.deleted:
+        if verdict == NEWER and over.new.item.as_of > over.held.as_of:
+            # The later moment guards against pictures from between the two.
+            over.new.raw_hash, over.canon_hash, over.canon_version = (
+                over.held.raw_hash,
+                over.held.canon_hash,
+                over.held.canon_version,
+            )
+            changes.refreshes.append(over)
+        changes.unchanged += 1
+    elif verdict == NEWER:
+        changes.deletes.append(over)
+    elif verdict == UNCLEAR:
+        changes.unclear.append(over.new.mention())
+    else:
+        changes.stale += 1
+
+
+def _judge_return(over: Overwrite, changes: Changes) -> None:
+    """A record that was held as deleted, or as a tombstone, is shown again."""
+    verdict = _verdict(over.new.item, over.held)
+    if verdict == NEWER:
+        changes.updates.append(over)
+    elif verdict == UNCLEAR:
+        changes.unclear.append(over.new.mention())
+    else:
+        changes.stale += 1
+
+
+async def _compare_contents(
+    conn: Conn,
+    fence: Fence,
+    doubtful: Sequence[tuple[Overwrite, int]],
+    canons: Mapping[str, Canon],
+    changes: Changes,
+) -> None:
+    """Other bytes need not be other content: the canonical forms decide, made of the held data when first needed."""
+    wanted = [
+        over.new.record_id
+        for over, _ in doubtful
+        if over.held.canon_hash is None
+        or over.held.canon_version != canons.get(over.new.item.collection, _PLAIN).version
+    ]
+    payloads: dict[Any, bytes] = {}
+    if wanted:
+        rows = await conn.fetch(_READ_PAYLOADS, fence.stream_id, wanted)
+        payloads = {row["record_id"]: unpack(row["codec"], row["data"]) for row in rows}
+    for over, verdict in doubtful:
+        item = over.new.item
+        assert isinstance(item, Record)
+        canon = canons.get(item.collection, _PLAIN)
+        over.canon_hash, over.canon_version = canon_hash(item.raw, canon), canon.version
+        payload = payloads.get(over.new.record_id)
+        before = over.held.canon_hash if payload is None else canon_hash(payload, canon)
+        if over.canon_hash == before:
+            changes.unchanged += 1
+            # With volatile fields the bytes differ at each reading: only what saves work the next time is written.
+            if verdict == NEWER and (payload is not None or not canon.volatile):
+                changes.refreshes.append(over)
+        elif verdict == NEWER:
+            changes.updates.append(over)
+        else:
+            changes.unclear.append(over.new.mention())

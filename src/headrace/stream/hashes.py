@@ -1,0 +1,91 @@
+"""By what two readings of a record are known to be of one content.
+
+Equal bytes are equal content, and cost one hash. Else the canonical forms decide: keys sorted, no white space, volatile
+fields left out, numbers by their value with every digit. A canonical form is hashed, never stored or shown.
+"""
+
+import contextlib
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import xxhash
+
+from headrace.stream.items import Canon
+
+# Digits, with a point counted as one: 17 in a row may be a number that a double does not hold.
+_SHAPE = bytes.maketrans(b"0123456789.E", b"00000000000e")
+_LONG_NUMBER = b"0" * 17
+_TINY_NUMBER = b"0e-000"
+_SURROGATE = re.compile(rb"(?<!\\)((?:\\\\)*)\\(u[dD][89a-fA-F])")
+
+
+def raw_hash(raw: bytes) -> bytes:
+    """xxh3_128 of the JSON text as it was sent."""
+    return xxhash.xxh3_128_digest(raw)
+
+
+def canon_hash(raw: bytes, canon: Canon) -> bytes:
+    """xxh3_128 of the canonical form of the JSON text `raw`."""
+    return xxhash.xxh3_128_digest(canonical(raw, canon))
+
+
+def canonical(raw: bytes, canon: Canon) -> bytes:
+    """The canonical form of `raw`: equal for two texts if and only if their values are.
+
+    `1` and `1.0` are two values, `1.10` and `1.1` are one. Text nested too deeply to be taken apart stands for itself,
+    so that any change of it counts.
+    """
+    try:
+        value = _load(raw)
+        try:
+            return _render(value, canon)
+        except orjson.JSONEncodeError:
+            # Half a surrogate pair is no text that can be encoded; its escape, taken for plain characters, is.
+            return _render(json.loads(_SURROGATE.sub(rb"\1\\\\\2", raw), parse_float=_number, parse_int=_number), canon)
+    except (ValueError, ArithmeticError, RecursionError):
+        return raw
+
+
+def _load(raw: bytes) -> Any:
+    shape = raw.translate(_SHAPE)
+    if _LONG_NUMBER not in shape and _TINY_NUMBER not in shape:
+        with contextlib.suppress(orjson.JSONDecodeError):  # half a surrogate pair, or a number beyond a double
+            return orjson.loads(raw)
+    return json.loads(raw, parse_float=_number, parse_int=_number)
+
+
+def _render(value: Any, canon: Canon) -> bytes:
+    for path in canon.volatile:
+        _leave_out(value, path.split("."))
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _number(text: str) -> Any:
+    """A float or int where it says all, else the digits themselves, in one spelling for one value."""
+    if "." not in text and "e" not in text and "E" not in text:
+        whole = int(text) if len(text) < 4000 else None
+        if whole is not None and -(1 << 63) <= whole < 1 << 64:
+            return whole
+        return orjson.Fragment(text.encode())
+    exact = Decimal(text)
+    close = float(text)
+    if close - close == 0 and Decimal(repr(close)) == exact:
+        return close
+    sign, digits, exponent = exact.as_tuple()
+    spelled = "".join(map(str, digits)).rstrip("0")
+    scale = int(exponent) + len(digits) - len(spelled)
+    return orjson.Fragment(f"{'-' if sign else ''}{spelled}e{scale}".encode())
+
+
+def _leave_out(value: Any, path: list[str]) -> None:
+    if isinstance(value, list):
+        for element in value:
+            _leave_out(element, path)
+    elif isinstance(value, dict):
+        if len(path) == 1:
+            value.pop(path[0], None)
+        else:
+            _leave_out(value.get(path[0]), path[1:])

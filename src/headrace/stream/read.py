@@ -1,0 +1,91 @@
+"""Reading the log by cursor."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from headrace.db.pool import Conn
+from headrace.db.queries import load
+from headrace.stream.codec import unpack
+
+_SQL = load(__package__, "read.sql")
+_READ_AFTER = _SQL.read_after
+_READ_RECORD = _SQL.read_record
+_READ_HEAD = _SQL.read_head
+_COUNT_LIVING = _SQL.count_living
+
+MOST_BYTES = 32 << 20
+"""An answer carries at most this much data, and at least one record."""
+
+
+@dataclass(slots=True)
+class StoredRecord:
+    """A record as it stands in the log. `data` is its JSON text, byte for byte as the provider sent it."""
+
+    record_id: UUID
+    sync_id: UUID
+    collection_id: str
+    upstream_id: str
+    updated_idx: int
+    deleted: bool
+    upstream_created_at: datetime | None
+    upstream_updated_at: datetime
+    inserted_at: datetime
+    data: bytes
+
+
+def stored(rows: Iterable[Any]) -> list[StoredRecord]:
+    """Rows of (the fields of StoredRecord up to inserted_at, codec, data)."""
+    return [StoredRecord(*row[:9], data=unpack(row[9], row[10])) for row in map(tuple, rows)]
+
+
+async def read_after(
+    conn: Conn,
+    stream_id: UUID,
+    after: int,
+    limit: int,
+    *,
+    sync_ids: Sequence[UUID] | None = None,
+    provider: str | None = None,
+    collection_ids: Sequence[str] | None = None,
+    upstream_id: str | None = None,
+    deleted: bool | None = None,
+    max_bytes: int = MOST_BYTES,
+) -> list[StoredRecord]:
+    """Visible records with a number above `after`, in the order of their numbers: at most `limit`, and at most
+    `max_bytes` of data but at least one. None lets every value through; what is given must all hold.
+
+    A reader that goes on from the last number it saw misses nothing: nothing is ever appended at or below a number
+    that was seen.
+    """
+    rows = await conn.fetch(
+        _READ_AFTER,
+        stream_id,
+        after,
+        limit,
+        max_bytes,
+        sync_ids,
+        None if provider is None else provider.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + ":%",
+        collection_ids,
+        upstream_id,
+        deleted,
+    )
+    return stored(rows)
+
+
+async def get_record(conn: Conn, stream_ids: Sequence[UUID], record_id: UUID) -> tuple[UUID, StoredRecord] | None:
+    """(stream id, record) of a visible record in one of the streams, deleted ones included; None: not there."""
+    row = await conn.fetchrow(_READ_RECORD, stream_ids, record_id)
+    return None if row is None else (row[0], stored([tuple(row)[1:]])[0])
+
+
+async def head(conn: Conn, stream_id: UUID) -> int:
+    """The last number given out in the stream, 0 before the first."""
+    return int(await conn.fetchval(_READ_HEAD, stream_id) or 0)
+
+
+async def count(conn: Conn, stream_id: UUID, sync_id: UUID, collection_id: str | None = None) -> int:
+    """How many records the sync, or one collection of it, holds; deleted ones are not counted."""
+    return int(await conn.fetchval(_COUNT_LIVING, stream_id, sync_id, collection_id))

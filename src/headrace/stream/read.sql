@@ -1,0 +1,52 @@
+-- name: read_after
+-- Visible records past $2 in the order of their numbers, at most $3, and at most $4 bytes but at least one.
+select record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at, upstream_updated_at,
+  inserted_at, codec, data
+from (
+  select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) - w.size as before
+  from (
+    select * from records r
+    where r.stream_id = $1 and r.updated_idx > $2
+      and ($5::uuid[] is null or r.sync_id = any ($5))
+      and ($6::text is null or r.collection_id like $6)
+      and ($7::text[] is null or r.collection_id = any ($7))
+      and ($8::text is null or r.upstream_id = $8)
+      and ($9::bool is null or r.deleted = $9)
+      and not exists (
+        select from purges p
+        where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+          and (p.collection_id is null or p.collection_id = r.collection_id)
+      )
+    order by r.updated_idx
+    limit $3
+  ) w
+) v
+where before < $4
+order by updated_idx
+
+-- name: read_record
+-- One visible record, wherever among these streams.
+select r.stream_id, record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at,
+  upstream_updated_at, inserted_at, codec, data
+from records r
+where r.stream_id = any ($1::uuid[]) and r.record_id = $2 and r.updated_idx is not null
+  and not exists (
+    select from purges p
+    where p.stream_id = r.stream_id and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+      and (p.collection_id is null or p.collection_id = r.collection_id)
+  )
+limit 1
+
+-- name: read_head
+select head from stream_heads where stream_id = $1 order by head desc limit 1
+
+-- name: count_living
+-- Records that are held and not deleted.
+select count(*) from records r
+where r.stream_id = $1 and r.sync_id = $2 and ($3::text is null or r.collection_id = $3)
+  and r.updated_idx is not null and not r.deleted
+  and not exists (
+    select from purges p
+    where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+      and (p.collection_id is null or p.collection_id = r.collection_id)
+  )
