@@ -1,0 +1,64 @@
+"""The database itself, for the commands that need no API: migrate, keys, doctor."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+
+from headrace.db.launcher import DATABASE, EmbeddedPostgres
+from headrace.db.pool import AWAY
+from headrace.errors import HeadraceError
+from headrace.settings import Settings
+
+_UNREACHABLE: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
+
+
+class Unreachable(HeadraceError):
+    """The database does not answer."""
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database that the settings name. An embedded one that a `headrace serve` has up is joined; one
+    that nobody has up is started for the time of the block."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    joined = await _one_that_is_up(settings.data_dir)
+    if joined is not None:
+        yield joined
+        return
+    embedded = EmbeddedPostgres(settings.data_dir)
+    try:
+        url = await embedded.start()
+    except RuntimeError as error:
+        raise Unreachable(str(error)) from error
+    try:
+        yield url
+    finally:
+        await embedded.stop()
+
+
+@asynccontextmanager
+async def connection(settings: Settings) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection to the database that the settings name. Raises Unreachable."""
+    async with database_url(settings) as url:
+        try:
+            conn = await asyncpg.connect(url, timeout=10)
+        except _UNREACHABLE as error:
+            raise Unreachable(f"the database does not answer ({error or type(error).__name__})") from error
+        try:
+            yield conn
+        finally:
+            await conn.close()
+
+
+async def _one_that_is_up(data_dir: Path) -> str | None:
+    folder = (data_dir / "postgres" / "pgdata").absolute()
+    url = f"postgresql://{DATABASE}@/{DATABASE}?host={quote(str(folder), safe='')}"
+    with suppress(*_UNREACHABLE):
+        await (await asyncpg.connect(url, timeout=5)).close()
+        return url
+    return None

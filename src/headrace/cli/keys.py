@@ -1,0 +1,59 @@
+"""`headrace keys`: the master keys that protect credentials. Works on the database itself, with HEADRACE_SECRET_KEY."""
+
+import base64
+import secrets
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.database import connection
+from headrace.cli.output import AsJson
+from headrace.cli.process import DataDir, run, settings_from
+from headrace.settings import Settings
+from headrace.vault.keys import Keyring, KeyStatus
+
+app = typer.Typer(no_args_is_help=True, help="Master keys. Those of this process come from HEADRACE_SECRET_KEY.")
+
+
+@app.command()
+def generate() -> None:
+    """Print a new master key, for HEADRACE_SECRET_KEY. Nothing is stored."""
+    print(base64.b64encode(secrets.token_bytes(32)).decode())
+
+
+@app.command()
+def status(data_dir: DataDir = None, json: AsJson = False) -> None:
+    """Which master keys wrap how much, which are missing, and which may be taken away."""
+    found = run(_status(settings_from(data_dir=data_dir)))
+    rows = [
+        {
+            "id": key,
+            "wraps": found.wraps.get(key, 0),
+            "given": key in found.given,
+            "encrypts": key == found.given[0],
+            "removable": key in found.removable,
+        }
+        for key in sorted({*found.given, *found.wraps})
+    ]
+    output.table(rows, ["id", "wraps", "given", "encrypts", "removable"], json)
+
+
+@app.command()
+def rotate(data_dir: DataDir = None) -> None:
+    """Wrap everything with the first key of HEADRACE_SECRET_KEY=new,old. Every process must have both by then."""
+    count = run(_rotate(settings_from(data_dir=data_dir)))
+    print(f"{count} data keys are wrapped anew. `headrace keys status` says whether the old master key may go.")
+
+
+def _keyring(settings: Settings) -> Keyring:
+    return Keyring.load(settings, None if settings.database_url else settings.data_dir)
+
+
+async def _status(settings: Settings) -> KeyStatus:
+    async with connection(settings) as conn:
+        return await _keyring(settings).status(conn)
+
+
+async def _rotate(settings: Settings) -> int:
+    async with connection(settings) as conn:
+        return await _keyring(settings).rotate(conn)

@@ -1,0 +1,101 @@
+"""What commands print: tables for people, JSON for programs, complaints for both."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from headrace.jsontext import dumps
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and do nothing.")]
+
+
+def complain(*lines: str) -> None:
+    """Say on standard error what is wrong."""
+    for line in lines:
+        print(f"headrace: {line}", file=sys.stderr)
+
+
+def json_line(value: Any) -> None:
+    """One line of JSON, numbers with every digit that they came with."""
+    print(dumps(value).decode(), flush=True)
+
+
+def json_lines_as_array(values: Iterable[Any]) -> None:
+    print("[", end="")
+    for position, value in enumerate(values):
+        print(",\n " if position else "", dumps(value).decode(), sep="", end="")
+    print("]")
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool, empty: str = "None.") -> None:
+    """The rows as a table of these columns; `a.b` is field b of object a. Or, as JSON, whole."""
+    if as_json:
+        json_lines_as_array(rows)
+        return
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column.replace("_", " "), no_wrap=column in ("id", "status"))
+    for row in rows:
+        drawn.add_row(*(escape(text(_at(row, column))) for column in columns))
+    _console().print(drawn if drawn.row_count else empty)
+
+
+def one(value: Mapping[str, Any], as_json: bool) -> None:
+    """One object, a line a field."""
+    if as_json:
+        json_line(value)
+        return
+    drawn = Table(box=None, show_header=False, pad_edge=False)
+    drawn.add_column(style="bold", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, inner in value.items():
+        drawn.add_row(name, escape(text(inner)))
+    _console().print(drawn)
+
+
+def text(value: Any) -> str:
+    """A value as a cell shows it."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return dumps(value).decode()
+
+
+def plan(value: Mapping[str, Any], as_json: bool) -> None:
+    """What a dry run would do."""
+    if as_json:
+        json_line(value)
+        return
+    for each in value["backfill"]:
+        requests = f"{'' if each.get('exact') else 'about '}{each['requests']} requests, {each['seconds']} s"
+        print(f"would read {each['collection_id']} from the start ({requests})")
+    for each in value["purge"]:
+        print(f"would take {each['records']} records of {each['collection_id']} out of the stream")
+    if value.get("affects"):
+        print(f"would affect {', '.join(value['affects'])}")
+    if not (value["backfill"] or value["purge"] or value.get("affects")):
+        print("would change nothing in the stream")
+
+
+def _at(row: Mapping[str, Any], path: str) -> Any:
+    value: Any = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _console() -> Console:
+    """Wide when it is no terminal: a pipe must not get its columns folded."""
+    return Console(width=None if sys.stdout.isatty() else 250, highlight=False)

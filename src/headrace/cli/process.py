@@ -1,0 +1,40 @@
+"""Options and running of the commands that are a process of their own, not clients of one."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from pydantic import ValidationError
+
+from headrace.errors import HeadraceError
+from headrace.settings import Settings
+
+T = TypeVar("T")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Where the embedded PostgreSQL keeps its data [HEADRACE_DATA_DIR, headrace-data]."),
+]
+
+
+class BadSettings(HeadraceError):
+    """The environment or the command line holds a setting that cannot be."""
+
+
+def settings_from(**given: Any) -> Settings:
+    """The settings of the environment, with those of the command line above them."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        # Without the values: one of them may be a secret in the wrong place.
+        found = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
+        raise BadSettings(f"a setting does not hold: {'; '.join(found)}") from None
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
