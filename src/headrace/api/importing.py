@@ -1,0 +1,116 @@
+"""A credential on its way in: drafted, verified, stored.
+
+The steps are apart so that a call which brings a credential along (POST /v1/syncs) can check everything else before
+the provider is asked: verifying some tokens spends them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from headrace.api.body import Fields, validated
+from headrace.api.fields import Id, Metadata, Name
+from headrace.api.services import Services
+from headrace.db.pool import Conn
+from headrace.egress import EgressRefused
+from headrace.errors import Invalid, NotFound, ProviderFailed, ProviderTimedOut
+from headrace.providers.kit import Refused
+from headrace.vault import credentials, drafts, oauth_apps
+from headrace.vault.accounts import secret_field
+from headrace.vault.credentials import Credential
+from headrace.vault.drafts import Draft, Kinds, Verdict
+
+UNVERIFIED = Verdict(None, "ok", ("It was not tried against the provider when it was given (verify=false).",))
+
+
+class CredentialCreate(Fields):
+    """A credential to import. `properties` hold its `kind`; `provider` follows from it."""
+
+    output_only = frozenset({"id", "kind", "oauth_app", "health", "created_at", "updated_at"})
+
+    properties: dict[str, Any]
+    provider: str | None = None
+    oauth_app_id: Id | None = None
+    name: Name | None = None
+    metadata: Metadata | None = None
+
+
+def kinds_of(services: Services) -> Kinds:
+    """The credential kinds of the installed connectors."""
+    return Kinds((provider.slug, provider.kinds) for provider in services.providers.values())
+
+
+def draft(
+    services: Services, given: Mapping[str, Any] | CredentialCreate, *, provider: str | None = None, prefix: str = ""
+) -> Draft:
+    """The draft of what was given, as POST /v1/credentials takes it. Raises Invalid with every reason.
+
+    `provider` is the one that it must be for, where it is part of another object; `prefix` (`credential.`) then leads
+    to it in the names of fields.
+    """
+    with _within(prefix):
+        body = given if isinstance(given, CredentialCreate) else validated(CredentialCreate, given)
+        if provider is not None and body.provider not in (None, provider):
+            raise Invalid({"provider": [f"must be {provider}, or left out"]})
+        read = drafts.read(
+            kinds_of(services),
+            body.properties,
+            provider=provider or body.provider,
+            allow_base_url=services.settings.allow_base_url,
+        )
+        if read.kind.needs_oauth_app and body.oauth_app_id is None:
+            raise Invalid({"oauth_app_id": [f"is required: {read.kind.kind} credentials are refreshed through an app"]})
+    return replace(read, oauth_app_id=body.oauth_app_id, name=body.name, metadata=body.metadata)
+
+
+async def check_app(conn: Conn, org_id: UUID, draft: Draft, *, prefix: str = "") -> None:
+    """Raises Invalid when the draft's OAuth app is not there, or is another provider's."""
+    if draft.oauth_app_id is None:
+        return
+    with _within(prefix):
+        try:
+            app = await oauth_apps.get(conn, org_id, draft.oauth_app_id)
+        except NotFound as missing:
+            raise Invalid({"oauth_app_id": [missing.summary]}) from None
+        if app.provider != draft.provider:
+            raise Invalid({"oauth_app_id": [f"is an app of {app.provider}, and the credential of {draft.provider}"]})
+
+
+async def verify(services: Services, draft: Draft, *, prefix: str = "") -> Verdict:
+    """What the provider says of it. Raises Invalid on the secret's field when it definitely refuses; a provider that
+    cannot be reached gives a Verdict without an account, with health `warn`."""
+    try:
+        return await verify_firmly(services, draft, prefix=prefix)
+    except (ProviderFailed, ProviderTimedOut) as failed:
+        return Verdict(None, "warn", (f"It could not be tried against the provider: {failed.summary}",))
+
+
+async def verify_firmly(services: Services, draft: Draft, *, prefix: str = "") -> Verdict:
+    """As `verify`, but a provider that cannot be reached is ProviderFailed or ProviderTimedOut."""
+    with _within(prefix):
+        try:
+            account = await services.transport.verify(services.providers[draft.provider], draft.kind, draft.properties)
+        except Refused as refused:
+            field = secret_field(draft.kind, draft.properties)
+            raise Invalid({field: [f"is refused by the provider: {refused}"]}) from None
+        except EgressRefused as refused:
+            raise Invalid({f"properties.{drafts.BASE_URL}": [str(refused)]}) from None
+    return Verdict(account)
+
+
+async def store(
+    conn: Conn, services: Services, org_id: UUID, draft: Draft, verdict: Verdict, now: datetime
+) -> Credential:
+    """Store it, or update the credential of the same account. Call it in a transaction."""
+    return await credentials.import_(conn, services.keyring, org_id, draft, verdict, now)
+
+
+@contextmanager
+def _within(prefix: str) -> Iterator[None]:
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid({f"{prefix}{field}": reasons for field, reasons in error.errors.items()}) from None
