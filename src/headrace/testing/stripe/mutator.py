@@ -1,0 +1,105 @@
+"""A mutator that keeps changing the account, as customers and their owners do."""
+
+import asyncio
+import random
+from typing import Any
+
+import orjson
+
+from headrace.testing.stripe.account import Account, NotAllowed
+from headrace.testing.stripe.catalog import ACTIONS, RESOURCES
+
+_TICK_S = 0.02
+_TRIES = 20
+
+
+class Mutator:
+    """Creates, updates and deletes in the proportions of a living account; what it does next is decided by the seed.
+
+    `changes_per_s` may be set at any time; 0 rests.
+    """
+
+    def __init__(self, account: Account, seed: int, changes_per_s: float = 0.0) -> None:
+        self.changes_per_s = changes_per_s
+        self._account = account
+        self._dice = random.Random(f"mutator {seed}")
+        self._names = [name for name, resource in RESOURCES.items() if resource.writes and resource.weight > 0]
+        self._weights = [RESOURCES[name].weight for name in self._names]
+
+    async def run(self) -> None:
+        """Change the account until cancelled, keeping the rate over any longer stretch."""
+        loop = asyncio.get_running_loop()
+        due, last = 0.0, loop.time()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = loop.time()
+            due += self.changes_per_s * (now - last)
+            last = now
+            while due >= 1:
+                due -= 1
+                self.change()
+
+    def change(self) -> None:
+        """One change: a birth (4 in 10), an update or a verb (5), a deletion (1); none where nothing can change."""
+        for _ in range(_TRIES):
+            name = self._dice.choices(self._names, self._weights)[0]
+            roll = self._dice.random()
+            if roll < 0.4 and "create" in RESOURCES[name].writes:
+                self._account.create(name, self._made(name))
+                return
+            if (held := self._any(name)) is None:
+                continue
+            if roll < 0.9 and "update" in RESOURCES[name].writes:
+                self._account.update(name, held, self._changed(name))
+                return
+            if "delete" in RESOURCES[name].writes:
+                try:
+                    self._account.delete(name, held)
+                except NotAllowed:
+                    continue
+                return
+
+    def _any(self, collection: str) -> str | None:
+        """The id of an object that is there, younger ones more often: they are those that change."""
+        store = self._account.store(collection)
+        for _ in range(_TRIES):
+            if store.end == 0:
+                return None
+            ordinal = store.end - 1 - int(store.end * self._dice.random() ** 2)
+            if ordinal not in store.gone:
+                return self._account.id_of(collection, ordinal)
+        return None
+
+    def _made(self, collection: str) -> dict[str, Any]:
+        return {"metadata": {"made_by": "mutator", "turn": str(self._account.changes)}}
+
+    def _changed(self, collection: str) -> dict[str, Any]:
+        verbs = [fields for (name, _), fields in ACTIONS.items() if name == collection]
+        if verbs and self._dice.random() < 0.3:
+            return dict(self._dice.choice(verbs))
+        return {"metadata": {"turn": str(self._account.changes), "score": str(self._dice.randrange(1000))}}
+
+
+def disturb(account: Account, collection: str, how: str, cursor: str | None, dice: random.Random) -> None:
+    """Change a collection while it is being paged through: `insert`, `update` or `delete` an object; the one that the
+    cursor names goes first when deleting."""
+    store = account.store(collection)
+    if how == "insert":
+        if RESOURCES[collection].child is None:
+            account.create(collection)
+        return
+    ordinal = account.ordinal(collection, cursor) if how == "delete" and cursor else None
+    if ordinal is None or ordinal in store.gone:
+        alive = [each for each in (dice.randrange(store.end) for _ in range(_TRIES)) if each not in store.gone]
+        if not alive:
+            return
+        ordinal = alive[0]
+    object_id = account.id_of(collection, ordinal)
+    if how == "update":
+        if "metadata" in orjson.loads(account.raw(collection, ordinal)):
+            account.update(collection, object_id, {"metadata": {"moved": str(account.changes)}})
+        return
+    try:
+        account.delete(collection, object_id)
+    except NotAllowed:
+        account.update(collection, object_id, {"metadata": {"moved": str(account.changes)}})
