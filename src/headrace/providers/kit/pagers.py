@@ -105,16 +105,16 @@ class LinkHeader:
         return at_url(request, cursor["url"])
 
 
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w*!#$&+.^`|~-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\",;]*))?)*)")
-_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]+))", re.IGNORECASE)
+_PARAMETER = r";\s*([\w*!#$&+.^`|~-]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\",;\s]*)\s*)?"
+_LINK = re.compile(rf"<([^>]*)>\s*((?:{_PARAMETER})*)")
 
 
 def next_link(header: str) -> str | None:
     """The target of the link whose relation types include `next`."""
-    for target, parameters in _LINK.findall(header):
-        for quoted, bare in _REL.findall(parameters):
-            if "next" in (quoted or bare).lower().split():
-                return str(target)
+    for link in _LINK.finditer(header):
+        for name, value in re.findall(_PARAMETER, link.group(2)):
+            if name.lower() == "rel" and "next" in value.strip('"').lower().split():
+                return link.group(1)
     return None
 
 

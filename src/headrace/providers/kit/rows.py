@@ -4,6 +4,7 @@ A page is decoded once into slices (msgspec `Raw`), a row once more for its id a
 came. Paths are field names joined by dots (`paging.next.after`), or a tuple of names where a name holds a dot.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +26,13 @@ T = TypeVar("T")
 
 def _names(path: Path) -> tuple[str, ...]:
     names = tuple(path.split(".")) if isinstance(path, str) else path
-    if not names or not all(names):
+    if not names or not all(names) or any(_UNFIT.search(name) for name in names):
         raise ImplementationError(f"{path!r} is not a path: give field names joined by dots")
     return names
+
+
+_UNFIT = re.compile(r'["\\\x00-\x1f]')
+"""What msgspec does not take in a field's name; no provider's field has it."""
 
 
 def _struct(tree: Mapping[str, Any]) -> type[msgspec.Struct]:
@@ -146,9 +151,9 @@ def iso8601(value: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class Reader:

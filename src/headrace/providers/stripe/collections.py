@@ -57,6 +57,7 @@ class Listed:
                 name=_name(child),
                 children=Children(resource.collection),
                 deletes="parent",
+                fetch=resource.fetch_embedded(child),
                 schema=schema_of(_name(child)),
                 sweep_every=self.sweep_every,
             )

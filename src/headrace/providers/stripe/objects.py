@@ -231,6 +231,23 @@ class Resource:
 
         return Fetch(page)
 
+    def fetch_embedded(self, collection: str) -> Fetch:
+        """One of the embedded children: the parent is read, which shows them all."""
+        whole_parent = self.fetch().page
+
+        def page(ctx: Context, key: str, parent: str | None) -> Steps:
+            if parent is None:
+                raise ImplementationError(f"{collection} {key} can be read by its parent only: give the parent's id")
+            read = yield from whole_parent(ctx, parent, None)
+            found = [item for item in read.items if isinstance(item, Record) and item.collection == collection]
+            one: list[Item] = [record for record in found if record.id == key]
+            if not one:
+                as_of = read.items[0].as_of
+                one = [Delete(collection, key, as_of, parent=parent)]
+            return Page([*one, *(item for item in read.items if item not in one)])
+
+        return Fetch(page)
+
 
 def is_gone(response: Response) -> bool:
     """Whether Stripe says that the object is not there. A 404 without Stripe's own code for it may be a wrong address
