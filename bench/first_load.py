@@ -1,0 +1,28 @@
+"""First load: a provider server on loopback into the stream, one process, embedded database; records/s from the
+creation of the sync until its initial backfill is complete.
+
+python -m bench.first_load [--quick] [--records 200000]
+"""
+
+import asyncio
+import time
+
+from bench.report import figure
+from bench.stand import options, stand
+
+COLLECTIONS = {"stripe:customer": "customers", "stripe:charge": "charges", "stripe:payment_intent": "payment_intents"}
+
+
+async def main() -> None:
+    chosen = options(__doc__, 400_000)
+    async with stand(chosen.records) as here:
+        began = time.perf_counter()
+        sync = await here.sync(COLLECTIONS)
+        await here.complete(sync)
+        seconds = time.perf_counter() - began
+        held = await here.same(sync, COLLECTIONS)
+    figure(f"first load of {held:,} records", held / seconds, "records/s", at_least=25_000)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

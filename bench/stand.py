@@ -1,0 +1,118 @@
+"""What the benchmarks of the whole stand on: a provider server and `headrace serve`, each a process of its own, with
+the provider's limits overridden; and the comparison of the copy with the provider, object for object."""
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import psutil
+
+from bench.report import check
+from headrace.client import AsyncClient, Sync
+from headrace.testing.processes import FakeProcess, ServeProcess
+from headrace.testing.stripe import fingerprint
+
+UNLIMITED = {"allowed_requests": 1_000_000, "interval": 1, "max_concurrent_requests": 0}
+
+
+def options(doc: str | None, records: int) -> argparse.Namespace:
+    """`--quick` takes a tenth of the records."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--records", type=int, default=records)
+    parsed = parser.parse_args()
+    if parsed.quick:
+        parsed.records //= 10
+    return parsed
+
+
+class Stand:
+    """A provider, a server on an embedded database, a client."""
+
+    def __init__(self, provider_url: str, server: ServeProcess, api: AsyncClient) -> None:
+        self.provider_url = provider_url
+        self.server = server
+        self.api = api
+
+    async def sync(self, collections: Mapping[str, str], **fields: Any) -> Sync:
+        """A sync of these collections into a stream of its own, as fast as it can."""
+        name = fields.pop("name", "bench")
+        stream = await self.api.streams.create(slug=name)
+        properties = {"kind": "stripe_key", "name": name, "secret": f"sk_test_{name}", "test": True}
+        return await self.api.syncs.create(
+            name=name,
+            provider="stripe",
+            stream_id=stream["id"],
+            collection_ids=list(collections),
+            credential={"properties": {**properties, "base_url": self.provider_url}},
+            rate_limit=UNLIMITED,
+            **fields,
+        )
+
+    async def complete(self, sync: Sync) -> None:
+        """Wait until the initial backfill is complete."""
+        while (await self.api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:
+            await asyncio.sleep(0.05)
+
+    async def read_through(self, sync: Sync) -> None:
+        """Wait until a backfill that was asked for is done."""
+        while any(row["phase"] == "backfill" for row in await self.api.syncs.collections(sync["id"])):
+            await asyncio.sleep(0.05)
+
+    async def count(self, sync: Sync) -> int:
+        """How many records the stream holds of the sync."""
+        return sum(row["records"] for row in await self.api.syncs.collections(sync["id"]))
+
+    async def same(self, sync: Sync, collections: Mapping[str, str]) -> int:
+        """Compare the copy with the provider, object for object; the number of objects. Ends the run when they differ.
+
+        `collections` maps our ids to the provider server's names for them.
+        """
+        held: dict[str, dict[str, str]] = {collection: {} for collection in collections}
+        async for record in self.api.records.list(sync_id=sync["id"], limit=1000):
+            if not record["deleted"]:
+                held[record["collection_id"]][record["upstream_id"]] = _mark(record["data"])
+        async with httpx2.AsyncClient(base_url=self.provider_url, timeout=300) as provider:
+            for collection, name in collections.items():
+                lines = (await provider.get(f"/_control/digest/{name}")).text.splitlines()
+                there = dict(line.split("\t") for line in lines)
+                wrong = len(there.items() ^ held[collection].items())
+                counts = f"{len(there)} objects there, {len(held[collection])} here, {wrong} differ"
+                check(wrong == 0, f"{collection}: {counts}")
+        return sum(len(each) for each in held.values())
+
+
+def _mark(data: Any) -> str:
+    return fingerprint(orjson.dumps(data))
+
+
+def busy_s(pids: Iterable[int]) -> float:
+    """Seconds of processor time that these processes and their children have used."""
+    total = 0.0
+    for pid in pids:
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            times = each.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+@asynccontextmanager
+async def stand(records: int, **serve: str) -> AsyncIterator[Stand]:
+    """A stand for the time of the block; the folder of its database goes with it."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
+        settings = {"limits_override": "none"} | serve
+        provider = FakeProcess("stripe", records=records, limits="none")
+        server = ServeProcess(data_dir=Path(folder) / "data", **settings)
+        async with provider, server:
+            await provider.ready()
+            await server.ready()
+            async with AsyncClient(server.url, server.token, timeout=120) as api:
+                yield Stand(provider.url, server, api)
+            await server.stop()

@@ -1,0 +1,31 @@
+"""Read again unchanged: a second backfill of a copy that is whole; records/s, and not one may be emitted anew.
+
+python -m bench.unchanged [--quick] [--records 400000]
+"""
+
+import asyncio
+import time
+
+from bench.first_load import COLLECTIONS
+from bench.report import check, figure
+from bench.stand import options, stand
+
+
+async def main() -> None:
+    chosen = options(__doc__, 400_000)
+    async with stand(chosen.records) as here:
+        sync = await here.sync(COLLECTIONS)
+        await here.complete(sync)
+        held = await here.same(sync, COLLECTIONS)
+        consumer = await here.api.consumers.create(stream_id=sync["stream_id"], name="bench", deliver_policy="new")
+        began = time.perf_counter()
+        await here.api.syncs.backfill(sync["id"])
+        await here.read_through(sync)
+        seconds = time.perf_counter() - began
+        emitted = (await here.api.consumers.get(consumer["id"]))["num_pending"]
+        check(emitted == 0, f"{emitted} of {held} unchanged records were emitted again")
+    figure(f"second reading of {held:,} unchanged records", held / seconds, "records/s", at_least=80_000)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
