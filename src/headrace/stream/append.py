@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,18 +21,18 @@ _READ_CHILDREN = _SQL.read_children
 _LOCK_EPOCH = _SQL.lock_epoch
 _LOCK_STREAM = _SQL.lock_stream
 _TAKE_NUMBERS = _SQL.take_numbers
-_INSERT_RECORDS = _SQL.insert_records
-_UPDATE_RECORDS = _SQL.update_records
-_DELETE_RECORDS = _SQL.delete_records
+_UPSERT_RECORDS = _SQL.upsert_records
+_DELETE_RECORD = _SQL.delete_record
 _INSERT_TOMBSTONES = _SQL.insert_tombstones
-_BURY_RECORDS = _SQL.bury_records
-_REFRESH_RECORDS = _SQL.refresh_records
+_REFRESH_RECORD = _SQL.refresh_record
+_DROP_PURGED = _SQL.drop_purged
 _INSERT_SEEN = _SQL.insert_seen
 _WRITE_CHECKPOINT = _SQL.write_checkpoint
 _REMOVE_CHECKPOINT = _SQL.remove_checkpoint
 _COMPLETE_BACKFILL = _SQL.complete_backfill
 
 _CHUNK = 2000
+_UPSERTS = 500
 _OFF_THE_LOOP = 64  # records from which the work of hashing and packing goes to a thread
 
 T = TypeVar("T")
@@ -100,9 +99,9 @@ async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]
 
 async def _compare_all(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons: Mapping[str, Canon]) -> Changes:
     changes = Changes()
-    for part in _chunks(incoming):
+    for part in _chunks(incoming, _CHUNK):
         found = await compare(conn, fence, part, canons)
-        for name in ("inserts", "updates", "deletes", "tombstones", "burials", "refreshes", "unclear"):
+        for name in ("upserts", "deletes", "tombstones", "refreshes", "purged", "unclear"):
             getattr(changes, name).extend(getattr(found, name))
         changes.unchanged += found.unchanged
         changes.stale += found.stale
@@ -123,7 +122,7 @@ async def _write(conn: Conn, fence: Fence, batch: Batch, changes: Changes, seen:
             head, now = row["head"], row["appended_at"]
         await _write_records(conn, fence, changes, head - changes.numbers, now)
     if batch.seen is not None:
-        for part in _chunks(seen):
+        for part in _chunks(seen, _CHUNK):
             await conn.execute(_INSERT_SEEN, fence.stream_id, batch.seen, part)
     if batch.only_if_clear and changes.unclear:
         return head
@@ -136,28 +135,32 @@ async def _write(conn: Conn, fence: Fence, batch: Batch, changes: Changes, seen:
 
 async def _write_records(conn: Conn, fence: Fence, changes: Changes, base: int, now: datetime) -> None:
     stream_id, sync_id = fence.stream_id, fence.sync_id
-    for new in _chunks(changes.inserts):
-        ready = await _ready(columns.inserts, new, size=len(new))
-        await _all_of(new, conn, _INSERT_RECORDS, stream_id, sync_id, base, now, *ready)
-        base += len(new)
-    for overs in _chunks(changes.updates):
-        ready = await _ready(columns.updates, overs, now, size=len(overs))
-        await _all_of(overs, conn, _UPDATE_RECORDS, stream_id, base, now, *ready)
-        base += len(overs)
-    for overs in _chunks(changes.deletes):
-        await _all_of(overs, conn, _DELETE_RECORDS, stream_id, base, now, *columns.deletes(overs))
-        base += len(overs)
-    for new in _chunks(changes.tombstones):
-        await _all_of(new, conn, _INSERT_TOMBSTONES, stream_id, sync_id, now, *columns.tombstones(new))
-    for overs in _chunks(changes.burials):
-        await _all_of(overs, conn, _BURY_RECORDS, stream_id, *columns.deletes(overs))
-    for overs in _chunks(changes.refreshes):
-        await _all_of(overs, conn, _REFRESH_RECORDS, stream_id, *columns.refreshes(overs))
+    await _each(conn, _DROP_PURGED, columns.purged(stream_id, changes.purged))
+    parts = list(_chunks(changes.upserts, _UPSERTS))
+    ready = asyncio.create_task(_ready(columns.upserts, parts[0], size=len(parts[0]))) if parts else None
+    for number, part in enumerate(parts, 1):
+        assert ready is not None
+        given = await ready
+        if number < len(parts):
+            # The next part is packed while the server takes this one.
+            ready = asyncio.create_task(_ready(columns.upserts, parts[number], size=len(parts[number])))
+        _expect(len(part), await conn.execute(_UPSERT_RECORDS, stream_id, sync_id, base, now, *given))
+        base += len(part)
+    await _each(conn, _DELETE_RECORD, columns.deletes(stream_id, changes.deletes, base, now))
+    for new in _chunks(changes.tombstones, _CHUNK):
+        given = columns.tombstones(new)
+        _expect(len(new), await conn.execute(_INSERT_TOMBSTONES, stream_id, sync_id, now, *given))
+    await _each(conn, _REFRESH_RECORD, columns.refreshes(stream_id, changes.refreshes))
 
 
-async def _all_of(part: Sequence[Any], conn: Conn, statement: str, *args: Any) -> None:
-    done = await conn.execute(statement, *args)
-    if int(done.rsplit(" ", 1)[1]) != len(part):
+async def _each(conn: Conn, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """One statement a row, sent together: a plan over one row is a walk of the primary key."""
+    if rows and len(await conn.fetchmany(statement, rows)) != len(rows):
+        raise _Overtaken
+
+
+def _expect(rows: int, done: str) -> None:
+    if int(done.rsplit(" ", 1)[1]) != rows:
         raise _Overtaken
 
 
@@ -182,26 +185,20 @@ async def _write_checkpoint(conn: Conn, fence: Fence, checkpoint: CheckpointWrit
     )
 
 
-def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    if len(rows) <= _CHUNK:
-        if rows:
-            yield rows
-        return
-    walk = iter(rows)
-    while part := list(islice(walk, _CHUNK)):
-        yield part
+def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _told(changes: Changes, head: int) -> Appended:
-    updates = [over for over in changes.updates if not over.creates]
-    content = [*changes.inserts, *(over.new for over in changes.updates)]
+    created = sum(over.creates for over in changes.upserts)
     return Appended(
-        created=len(changes.inserts) + len(changes.updates) - len(updates),
-        updated=len(updates),
+        created=created,
+        updated=len(changes.upserts) - created,
         deleted=len(changes.deletes),
         unchanged=changes.unchanged,
         stale=changes.stale,
         unclear=changes.unclear,
-        changed=[(new.item.collection, new.item.id) for new in content],
+        changed=[(over.new.item.collection, over.new.item.id) for over in changes.upserts],
         head=head,
     )

@@ -48,47 +48,46 @@ order by h.head desc
 limit 1
 returning head, appended_at
 
--- name: insert_records
--- Records never held. A conflict means that another append came between the comparison and this: see the caller.
+-- name: upsert_records
+-- New records, and new content of held ones. The guard is the rule of `incoming.order`: a row that another append has
+-- meanwhile made newer, or the same, is left alone, and the caller sees by the count that it was.
+-- An upsert because it always goes by the primary key: a join of UPDATE with unnest was seen to read the whole stream.
 insert into records (stream_id, record_id, sync_id, collection_id, upstream_id, parent_id, partition, updated_idx,
   deleted, version, as_of, slack_ms, strong, upstream_created_at, upstream_updated_at, inserted_at, appended_at,
-  raw_hash, canon_version, size, codec, data)
+  raw_hash, canon_hash, canon_version, size, codec, data)
 select $1, u.record_id, $2, u.collection_id, u.upstream_id, u.parent_id, u.partition, $3 + u.ord,
   false, u.version, u.as_of, u.slack_ms, u.strong, u.created_at, u.updated_at, $4, $4,
-  u.raw_hash, 0, u.size, u.codec, u.data
+  u.raw_hash, u.canon_hash, u.canon_version, u.size, u.codec, u.data
 from unnest($5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::int[],
-  $13::bool[], $14::timestamptz[], $15::timestamptz[], $16::bytea[], $17::int[], $18::smallint[], $19::bytea[])
+  $13::bool[], $14::timestamptz[], $15::timestamptz[], $16::bytea[], $17::bytea[], $18::int[], $19::int[],
+  $20::smallint[], $21::bytea[])
   with ordinality u (record_id, collection_id, upstream_id, parent_id, partition, version, as_of, slack_ms,
-    strong, created_at, updated_at, raw_hash, size, codec, data, ord)
-on conflict (stream_id, record_id) do nothing
+    strong, created_at, updated_at, raw_hash, canon_hash, canon_version, size, codec, data, ord)
+on conflict (stream_id, record_id) do update set
+  parent_id = excluded.parent_id, partition = excluded.partition, updated_idx = excluded.updated_idx, deleted = false,
+  version = case excluded.version when 0 then records.version else excluded.version end,
+  as_of = excluded.as_of, slack_ms = excluded.slack_ms, strong = excluded.strong,
+  upstream_created_at = coalesce(excluded.upstream_created_at, records.upstream_created_at),
+  upstream_updated_at = excluded.upstream_updated_at,
+  inserted_at = case when records.updated_idx is null then excluded.inserted_at else records.inserted_at end,
+  appended_at = excluded.appended_at,
+  raw_hash = excluded.raw_hash, canon_hash = excluded.canon_hash, canon_version = excluded.canon_version,
+  size = excluded.size, codec = excluded.codec, dict_id = excluded.dict_id, data = excluded.data
+where (records.raw_hash <> excluded.raw_hash or records.deleted)
+  and case
+    when excluded.version <> records.version and excluded.version <> 0 and records.version <> 0
+      then excluded.version > records.version
+    else excluded.as_of >= records.as_of + records.slack_ms * interval '1 millisecond'
+      and (excluded.strong or not records.strong)
+  end
 
--- name: update_records
--- New content of held records. The guard: the row is still the one that the newcomer was found to be newer than.
-update records r set
-  updated_idx = $2 + u.ord, deleted = false, version = u.version, as_of = u.as_of, slack_ms = u.slack_ms,
-  strong = u.strong, parent_id = u.parent_id, partition = u.partition,
-  upstream_created_at = coalesce(u.created_at, r.upstream_created_at), upstream_updated_at = u.updated_at,
-  inserted_at = coalesce(u.inserted_at, r.inserted_at), appended_at = $3,
-  raw_hash = u.raw_hash, canon_hash = u.canon_hash, canon_version = u.canon_version,
-  size = u.size, codec = u.codec, dict_id = null, data = u.data
-from unnest($4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::bigint[], $10::timestamptz[],
-  $11::int[], $12::bool[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::bytea[], $17::bytea[],
-  $18::int[], $19::int[], $20::smallint[], $21::bytea[])
-  with ordinality u (record_id, held_idx, held_as_of, parent_id, partition, version, as_of,
-    slack_ms, strong, created_at, updated_at, inserted_at, raw_hash, canon_hash,
-    canon_version, size, codec, data, ord)
-where r.stream_id = $1 and r.record_id = u.record_id
-  and r.updated_idx is not distinct from u.held_idx and r.as_of = u.held_as_of
-
--- name: delete_records
--- Living records that are gone upstream: appended again as deleted, their last data kept. Guarded as above.
-update records r set
-  updated_idx = $2 + u.ord, deleted = true, version = greatest(r.version, u.version), as_of = u.as_of,
-  slack_ms = u.slack_ms, strong = true, upstream_updated_at = greatest(r.upstream_updated_at, u.as_of), appended_at = $3
-from unnest($4::uuid[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::timestamptz[], $9::int[])
-  with ordinality u (record_id, held_idx, held_as_of, version, as_of, slack_ms, ord)
-where r.stream_id = $1 and r.record_id = u.record_id
-  and r.updated_idx is not distinct from u.held_idx and r.as_of = u.held_as_of
+-- name: delete_record
+-- A living record is gone upstream: appended again as deleted, its last data kept. Only over the row that was compared.
+update records set
+  updated_idx = $3, deleted = true, version = greatest(version, $4), as_of = $5, slack_ms = $6, strong = true,
+  upstream_updated_at = greatest(upstream_updated_at, $5), appended_at = $7
+where stream_id = $1 and record_id = $2 and updated_idx is not distinct from $8 and as_of = $9
+returning 1
 
 -- name: insert_tombstones
 -- Deletes of records never held: guards without number and message.
@@ -101,28 +100,18 @@ from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigi
   u (record_id, collection_id, upstream_id, parent_id, partition, version, as_of, slack_ms)
 on conflict (stream_id, record_id) do nothing
 
--- name: bury_records
--- Deletes of records that are being purged: nothing is left of them but the guard.
-update records r set
-  updated_idx = null, deleted = true, version = u.version, as_of = u.as_of, slack_ms = u.slack_ms, strong = true,
-  upstream_created_at = null, upstream_updated_at = u.as_of, raw_hash = ''::bytea, canon_hash = null, canon_version = 0,
-  size = 0, codec = 0, dict_id = null, data = ''::bytea
-from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::timestamptz[], $7::int[])
-  u (record_id, held_idx, held_as_of, version, as_of, slack_ms)
-where r.stream_id = $1 and r.record_id = u.record_id
-  and r.updated_idx is not distinct from u.held_idx and r.as_of = u.held_as_of
+-- name: refresh_record
+-- The content did not change: what is known of it is put right, and nothing is emitted.
+update records set
+  version = greatest(version, $3), as_of = $4, slack_ms = $5, strong = strong or $6,
+  raw_hash = $7, canon_hash = $8, canon_version = $9
+where stream_id = $1 and record_id = $2 and updated_idx is not distinct from $10 and as_of = $11
+returning 1
 
--- name: refresh_records
--- Records whose content did not change: what is known of it is put right, and nothing is emitted.
-update records r set
-  version = greatest(r.version, u.version), as_of = u.as_of, slack_ms = u.slack_ms, strong = r.strong or u.strong,
-  raw_hash = u.raw_hash, canon_hash = u.canon_hash, canon_version = u.canon_version
-from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::timestamptz[], $7::int[], $8::bool[],
-  $9::bytea[], $10::bytea[], $11::int[])
-  u (record_id, held_idx, held_as_of, version, as_of, slack_ms, strong,
-    raw_hash, canon_hash, canon_version)
-where r.stream_id = $1 and r.record_id = u.record_id
-  and r.updated_idx is not distinct from u.held_idx and r.as_of = u.held_as_of
+-- name: drop_purged
+-- The invisible remainder of a record that comes again while its purge goes on.
+delete from records where stream_id = $1 and record_id = $2 and updated_idx = $3
+returning 1
 
 -- name: insert_seen
 -- What a sweep has seen, changed or not.

@@ -1,8 +1,9 @@
-"""The parameters of the append's statements: a list a column."""
+"""The parameters of the append's statements: lists a column, or rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from headrace.stream.codec import check, pack
 from headrace.stream.compare import Overwrite
@@ -29,73 +30,32 @@ def _lists(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def inserts(new: Sequence[Incoming]) -> list[Any]:
+def upserts(overs: Sequence[Overwrite]) -> list[Any]:
     rows = []
-    for each in new:
-        item = each.item
+    for over in overs:
+        new = over.new
+        item = new.item
         assert isinstance(item, Record)
         rows.append(
             (
-                each.record_id,
+                new.record_id,
                 item.collection,
                 text(item.id),
                 _text(item.parent),
                 _text(item.partition),
                 item.version,
                 item.as_of,
-                each.slack_ms,
-                item.strong,
-                item.created,
-                item.updated or item.created or item.as_of,
-                each.raw_hash,
-                *_payload(item),
-            )
-        )
-    return _lists(rows)
-
-
-def updates(overs: Sequence[Overwrite], now: datetime) -> list[Any]:
-    rows = []
-    for over in overs:
-        item = over.new.item
-        assert isinstance(item, Record)
-        rows.append(
-            (
-                over.new.record_id,
-                over.held.updated_idx,
-                over.held.as_of,
-                _text(item.parent),
-                _text(item.partition),
-                over.version,
-                item.as_of,
-                over.new.slack_ms,
+                new.slack_ms,
                 item.strong,
                 item.created,
                 item.updated or (item.created if over.creates else None) or item.as_of,
-                now if over.creates else None,
-                over.new.raw_hash,
+                new.raw_hash,
                 over.canon_hash,
                 over.canon_version,
                 *_payload(item),
             )
         )
     return _lists(rows)
-
-
-def deletes(overs: Sequence[Overwrite]) -> list[Any]:
-    return _lists(
-        [
-            (
-                over.new.record_id,
-                over.held.updated_idx,
-                over.held.as_of,
-                over.new.item.version,
-                over.new.item.as_of,
-                over.new.slack_ms,
-            )
-            for over in overs
-        ]
-    )
 
 
 def tombstones(new: Sequence[Incoming]) -> list[Any]:
@@ -116,21 +76,27 @@ def tombstones(new: Sequence[Incoming]) -> list[Any]:
     )
 
 
-def refreshes(overs: Sequence[Overwrite]) -> list[Any]:
-    return _lists(
-        [
-            (
-                over.new.record_id,
-                over.held.updated_idx,
-                over.held.as_of,
-                over.new.item.version,
-                over.new.item.as_of,
-                over.new.slack_ms,
-                over.new.item.strong if isinstance(over.new.item, Record) else True,
-                over.new.raw_hash,
-                over.canon_hash,
-                over.canon_version,
-            )
-            for over in overs
-        ]
-    )
+def deletes(stream_id: UUID, overs: Sequence[Overwrite], base: int, now: datetime) -> list[tuple[Any, ...]]:
+    rows = []
+    for idx, over in enumerate(overs, base + 1):
+        new, held = over.new, over.held
+        assert held is not None
+        said = (new.item.version, new.item.as_of, new.slack_ms)
+        rows.append((stream_id, new.record_id, idx, *said, now, held.updated_idx, held.as_of))
+    return rows
+
+
+def refreshes(stream_id: UUID, overs: Sequence[Overwrite]) -> list[tuple[Any, ...]]:
+    rows = []
+    for over in overs:
+        new, held = over.new, over.held
+        assert held is not None
+        strong = new.item.strong if isinstance(new.item, Record) else True
+        said = (new.item.version, new.item.as_of, new.slack_ms, strong)
+        hashes = (new.raw_hash, over.canon_hash, over.canon_version)
+        rows.append((stream_id, new.record_id, *said, *hashes, held.updated_idx, held.as_of))
+    return rows
+
+
+def purged(stream_id: UUID, overs: Sequence[Overwrite]) -> list[tuple[Any, ...]]:
+    return [(stream_id, over.new.record_id, over.held and over.held.updated_idx) for over in overs]

@@ -40,34 +40,28 @@ class Held:
 
 @dataclass(slots=True)
 class Overwrite:
-    """A newcomer that takes the place of `held`; `purged`: of a row that is being removed, so the record is new."""
+    """A newcomer that takes the place of `held`, with its canonical form's hash where that was needed."""
 
     new: Incoming
-    held: Held
+    held: Held | None
     canon_hash: bytes | None = None
     canon_version: int = 0
-    purged: bool = False
-
-    @property
-    def version(self) -> int:
-        """A reading without versions leaves the one that is known."""
-        return self.new.item.version or (0 if self.purged else self.held.version)
 
     @property
     def creates(self) -> bool:
-        return self.purged or self.held.updated_idx is None
+        return self.held is None or self.held.updated_idx is None
 
 
 @dataclass(slots=True)
 class Changes:
     """What is to be written, by the statement that writes it, and what is not."""
 
-    inserts: list[Incoming] = field(default_factory=list)
-    updates: list[Overwrite] = field(default_factory=list)
+    upserts: list[Overwrite] = field(default_factory=list)
     deletes: list[Overwrite] = field(default_factory=list)
     tombstones: list[Incoming] = field(default_factory=list)
-    burials: list[Overwrite] = field(default_factory=list)
     refreshes: list[Overwrite] = field(default_factory=list)
+    purged: list[Overwrite] = field(default_factory=list)
+    """Rows that are being purged and must make room for an upsert or a tombstone, which stand above as well."""
     unclear: list[Mention] = field(default_factory=list)
     unchanged: int = 0
     stale: int = 0
@@ -75,11 +69,11 @@ class Changes:
     @property
     def numbers(self) -> int:
         """How many numbers the stream must give."""
-        return len(self.inserts) + len(self.updates) + len(self.deletes)
+        return len(self.upserts) + len(self.deletes)
 
     @property
     def writes(self) -> bool:
-        return bool(self.numbers or self.tombstones or self.burials or self.refreshes)
+        return bool(self.numbers or self.tombstones or self.refreshes or self.purged)
 
 
 async def compare(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons: Mapping[str, Canon]) -> Changes:
@@ -91,26 +85,28 @@ async def compare(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons
     purges: list[Any] = []
     if rows and rows[0]["purged_up_to"] is not None:
         purges = await conn.fetch(_READ_PURGES, fence.stream_id, fence.sync_id)
-    doubtful: list[tuple[Overwrite, int]] = []
+    doubtful: list[tuple[Overwrite, Held, int]] = []
     for row in rows:
         new = incoming[row["ord"] - 1]
-        if row["as_of"] is None:
-            (changes.inserts if isinstance(new.item, Record) else changes.tombstones).append(new)
-            continue
-        over = Overwrite(new, _held(row))
-        if purges and _purged(over, purges):
-            over.purged = True
-            (changes.updates if isinstance(new.item, Record) else changes.burials).append(over)
+        held = None if row["as_of"] is None else _held(row)
+        if held is not None and purges and _purged(new, held, purges):
+            changes.purged.append(Overwrite(new, held))
+            held = None
+        if held is None:
+            if isinstance(new.item, Record):
+                changes.upserts.append(Overwrite(new, None))
+            else:
+                changes.tombstones.append(new)
         elif isinstance(new.item, Delete):
-            _judge_delete(over, changes)
-        elif over.held.deleted:
-            _judge_return(over, changes)
+            _judge_delete(new, held, changes)
+        elif held.deleted:
+            _judge_return(new, held, changes)
         else:
-            verdict = _verdict(new.item, over.held)
+            verdict = _verdict(new.item, held)
             if verdict == OLDER:
                 changes.stale += 1
             else:
-                doubtful.append((over, verdict))
+                doubtful.append((Overwrite(new, held), held, verdict))
     if doubtful:
         await _compare_contents(conn, fence, doubtful, canons, changes)
     return changes
@@ -130,11 +126,10 @@ def _held(row: Any) -> Held:
     )
 
 
-def _purged(over: Overwrite, purges: Sequence[Any]) -> bool:
-    idx = over.held.updated_idx
-    collection = over.new.item.collection
+def _purged(new: Incoming, held: Held, purges: Sequence[Any]) -> bool:
+    idx = held.updated_idx
     return idx is not None and any(
-        idx <= purge["up_to"] and purge["collection_id"] in (None, collection) for purge in purges
+        idx <= purge["up_to"] and purge["collection_id"] in (None, new.item.collection) for purge in purges
     )
 
 
@@ -149,33 +144,29 @@ def _verdict(new: Record | Delete, held: Held) -> int:
     return UNCLEAR if found == uncertain else found
 
 
-def _judge_delete(over: Overwrite, changes: Changes) -> None:
-    verdict = _verdict(over.new.item, over.held)
-    if over.held.deleted:
-        if verdict == NEWER and over.new.item.as_of > over.held.as_of:
-            # The later moment guards against pictures from between the two.
-            over.new.raw_hash, over.canon_hash, over.canon_version = (
-                over.held.raw_hash,
-                over.held.canon_hash,
-                over.held.canon_version,
-            )
-            changes.refreshes.append(over)
+def _judge_delete(new: Incoming, held: Held, changes: Changes) -> None:
+    verdict = _verdict(new.item, held)
+    if held.deleted:
         changes.unchanged += 1
+        if verdict == NEWER and new.item.as_of > held.as_of:
+            # The later moment guards against pictures from between the two.
+            new.raw_hash = held.raw_hash
+            changes.refreshes.append(Overwrite(new, held, held.canon_hash, held.canon_version))
     elif verdict == NEWER:
-        changes.deletes.append(over)
+        changes.deletes.append(Overwrite(new, held))
     elif verdict == UNCLEAR:
-        changes.unclear.append(over.new.mention())
+        changes.unclear.append(new.mention())
     else:
         changes.stale += 1
 
 
-def _judge_return(over: Overwrite, changes: Changes) -> None:
+def _judge_return(new: Incoming, held: Held, changes: Changes) -> None:
     """A record that was held as deleted, or as a tombstone, is shown again."""
-    verdict = _verdict(over.new.item, over.held)
+    verdict = _verdict(new.item, held)
     if verdict == NEWER:
-        changes.updates.append(over)
+        changes.upserts.append(Overwrite(new, held))
     elif verdict == UNCLEAR:
-        changes.unclear.append(over.new.mention())
+        changes.unclear.append(new.mention())
     else:
         changes.stale += 1
 
@@ -183,34 +174,33 @@ def _judge_return(over: Overwrite, changes: Changes) -> None:
 async def _compare_contents(
     conn: Conn,
     fence: Fence,
-    doubtful: Sequence[tuple[Overwrite, int]],
+    doubtful: Sequence[tuple[Overwrite, Held, int]],
     canons: Mapping[str, Canon],
     changes: Changes,
 ) -> None:
     """Other bytes need not be other content: the canonical forms decide, made of the held data when first needed."""
     wanted = [
         over.new.record_id
-        for over, _ in doubtful
-        if over.held.canon_hash is None
-        or over.held.canon_version != canons.get(over.new.item.collection, _PLAIN).version
+        for over, held, _ in doubtful
+        if held.canon_hash is None or held.canon_version != canons.get(over.new.item.collection, _PLAIN).version
     ]
     payloads: dict[Any, bytes] = {}
     if wanted:
         rows = await conn.fetch(_READ_PAYLOADS, fence.stream_id, wanted)
         payloads = {row["record_id"]: unpack(row["codec"], row["data"]) for row in rows}
-    for over, verdict in doubtful:
+    for over, held, verdict in doubtful:
         item = over.new.item
         assert isinstance(item, Record)
         canon = canons.get(item.collection, _PLAIN)
         over.canon_hash, over.canon_version = canon_hash(item.raw, canon), canon.version
         payload = payloads.get(over.new.record_id)
-        before = over.held.canon_hash if payload is None else canon_hash(payload, canon)
+        before = held.canon_hash if payload is None else canon_hash(payload, canon)
         if over.canon_hash == before:
             changes.unchanged += 1
             # With volatile fields the bytes differ at each reading: only what saves work the next time is written.
             if verdict == NEWER and (payload is not None or not canon.volatile):
                 changes.refreshes.append(over)
         elif verdict == NEWER:
-            changes.updates.append(over)
+            changes.upserts.append(over)
         else:
             changes.unclear.append(over.new.mention())

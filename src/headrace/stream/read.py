@@ -38,7 +38,9 @@ class StoredRecord:
 
 def stored(rows: Iterable[Any]) -> list[StoredRecord]:
     """Rows of (the fields of StoredRecord up to inserted_at, codec, data)."""
-    return [StoredRecord(*row[:9], data=unpack(row[9], row[10])) for row in map(tuple, rows)]
+    return [
+        StoredRecord(a, b, c, d, e, f, g, h, i, unpack(codec, data)) for a, b, c, d, e, f, g, h, i, codec, data in rows
+    ]
 
 
 async def read_after(
