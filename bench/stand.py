@@ -104,12 +104,11 @@ def busy_s(pids: Iterable[int]) -> float:
 
 
 @asynccontextmanager
-async def stand(records: int, **serve: str) -> AsyncIterator[Stand]:
+async def stand(records: int, settings: Mapping[str, str] | None = None) -> AsyncIterator[Stand]:
     """A stand for the time of the block; the folder of its database goes with it."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
-        settings = {"limits_override": "none"} | serve
         provider = FakeProcess("stripe", records=records, limits="none")
-        server = ServeProcess(data_dir=Path(folder) / "data", **settings)
+        server = ServeProcess(data_dir=Path(folder) / "data", settings={"limits_override": "none", **(settings or {})})
         async with provider, server:
             await provider.ready()
             await server.ready()

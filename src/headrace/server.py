@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from headrace import __version__, first_start
 from headrace.api.app import create_app
@@ -38,6 +39,7 @@ from headrace.vault.keys import Keyring
 
 log = structlog.get_logger()
 
+SERVICE_PATHS = frozenset({"/health", "/ready", "/metrics"})
 DRAIN_S = 1
 """How long answers under way may take once the process was told to stop, whole seconds."""
 STOP_S = 4.5
@@ -181,10 +183,10 @@ class _Uvicorn(uvicorn.Server):
 
 async def _http(parts: _Parts, services: Services, listening: socket.socket) -> None:
     config = uvicorn.Config(
-        create_app(services),
+        _app(services),
         http="httptools",
         ws="none",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -200,6 +202,14 @@ async def _http(parts: _Parts, services: Services, listening: socket.socket) -> 
         await task
 
     parts.stop_with("http", stop)
+
+
+def _app(services: Services) -> FastAPI:
+    """The API; of it, a process of role `worker` has only what tells how it is."""
+    app = create_app(services)
+    if services.settings.role == "worker":
+        app.router.routes = [route for route in app.routes if getattr(route, "path", None) in SERVICE_PATHS]
+    return app
 
 
 @contextlib.contextmanager

@@ -125,7 +125,7 @@ class ServeProcess(CommandProcess):
     """`headrace serve`. `url` and `token` are known once it is `ready`.
 
     With `database_url` it shares that database (and needs the master key that all of them share, `secret_key`); else
-    it has an embedded one under `data_dir`.
+    it has an embedded one under `data_dir`. `settings` are more of them, by name (`limits_override`).
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class ServeProcess(CommandProcess):
         secret_key: str = "0" * 64,
         port: int = 0,
         role: str = "all",
-        **settings: str,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         env = {"HEADRACE_API_TOKEN": token, "HEADRACE_SECRET_KEY": secret_key, "HEADRACE_ALLOW_BASE_URL": "1"}
-        env |= {f"HEADRACE_{name.upper()}": value for name, value in settings.items()}
+        env |= {f"HEADRACE_{name.upper()}": value for name, value in (settings or {}).items()}
         if database_url is not None:
             env["HEADRACE_DATABASE_URL"] = database_url
         if data_dir is not None:
