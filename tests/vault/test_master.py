@@ -42,7 +42,7 @@ def test_every_usual_spelling_is_the_same_key(secret: bytes) -> None:
 def test_what_is_no_key_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(KeyProblem, match="HEADRACE_SECRET_KEY") as refused:
         master.load(settings(text), None)
-    assert "openssl rand" in str(refused.value)
+    assert "headrace keys generate" in str(refused.value)
     assert not text or text not in str(refused.value)
 
 
@@ -54,7 +54,7 @@ def test_the_id_of_a_key_does_not_show_it() -> None:
 
 
 def test_an_external_database_without_a_key_is_refused_with_what_to_do() -> None:
-    with pytest.raises(KeyProblem, match=r"HEADRACE_SECRET_KEY is not set.*openssl rand -base64 32"):
+    with pytest.raises(KeyProblem, match=r"HEADRACE_SECRET_KEY is not set.*headrace keys generate"):
         Keyring.load(settings(), None)
 
 
