@@ -6,6 +6,7 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
+from headrace.api.background import Background
 from headrace.api.brief import Brief
 from headrace.control.consumers import Consumer
 from headrace.control.syncs import Sync
@@ -36,8 +37,10 @@ class Services:
     """Who a bearer token is, by its hash."""
     consumers: Brief[tuple[UUID, UUID], Consumer] = field(default_factory=Brief)
     """By organisation and id, for the consume routes."""
-    syncs: Brief[tuple[UUID, frozenset[UUID]], Mapping[UUID, Sync]] = field(default_factory=Brief)
-    """The syncs of the records in an answer, by organisation and ids."""
+    syncs: Brief[tuple[UUID, UUID], Sync] = field(default_factory=Brief)
+    """By organisation and id: the syncs of the records in an answer."""
+    background: Background = field(default_factory=Background)
+    """To be stopped with the app."""
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -112,3 +112,188 @@ class AuditEntry(Shape):
 class AuditEntries(Shape):
     data: list[AuditEntry]
     next_cursor: str | None
+
+
+class FiltersObject(Shape):
+    provider: str | list[str]
+    sync_id: str | list[str]
+    collection_id: str | list[str]
+
+
+class ConsumerObject(Shape):
+    id: str = _ID
+    stream_id: str = _ID
+    name: str
+    kind: Literal["records", "events"]
+    deliver_policy: Literal["all", "new", "last", "1h"]
+    ack_wait_ms: int
+    max_deliver: int
+    max_ack_pending: int
+    filters: FiltersObject
+    metadata: dict[str, Any]
+    created_at: str = _TIME
+    updated_at: str = _TIME
+
+
+class ConsumerHealth(Shape):
+    status: Literal["healthy", "warning"]
+    notes: list[str]
+
+
+class ConsumerWithCounts(ConsumerObject):
+    num_pending: int = Field(description="Deliverable now and not out; exact up to 10 000, above it an estimate.")
+    num_ack_pending: int = Field(description="Out at the moment.")
+    num_dead: int = Field(description="Set aside in the dead letters.")
+    num_lost: int = Field(description="Events that were dropped undelivered.")
+    health: ConsumerHealth
+
+
+class Consumers(Shape):
+    data: list[ConsumerObject]
+    next_cursor: str | None
+
+
+class SyncOfRecord(Shape):
+    id: str = _ID
+    external_id: str | None
+    metadata: dict[str, Any]
+
+
+class RecordObject(Shape):
+    id: str = _ID
+    stream_id: str = _ID
+    provider: str
+    collection_id: str
+    sync_id: str = _ID
+    sync: SyncOfRecord
+    upstream_id: str
+    updated_idx: int
+    deleted: bool
+    upstream_created_at: str | None
+    upstream_updated_at: str = _TIME
+    inserted_at: str = _TIME
+    data: Any = Field(description="The provider's own object, whole.")
+
+
+class Records(Shape):
+    records: list[RecordObject]
+    cursor: str = Field(description="Give it as `after_cursor` to read on from here, also where nothing came.")
+
+
+class Message(Shape):
+    ack_token: str
+    record: RecordObject
+
+
+class NextInfo(Shape):
+    num_pending: int
+    num_ack_pending: int
+
+
+class Messages(Shape):
+    data: list[Message]
+    info: NextInfo
+
+
+class HealthObject(Shape):
+    status: Literal["initializing", "healthy", "warning", "error"]
+    sync_id: str = _ID
+    notes: list[str]
+    last_healthy_at: str | None
+    erroring_since: str | None
+    consecutive_errors: int
+
+
+class RateLimitObject(Shape):
+    allowed_requests: int
+    interval: int
+    max_concurrent_requests: int
+
+
+class SyncObject(Shape):
+    id: str = _ID
+    provider: str
+    stream_id: str = _ID
+    org_id: str = _ID
+    name: str
+    status: Literal["active", "disabled"]
+    health: HealthObject
+    collection_ids: list[str]
+    rate_limit: RateLimitObject | None = Field(description="What is in force.")
+    credential_id: str = _ID
+    credential: dict[str, Any] = Field(description="The credential, its secrets masked.")
+    max_age_days: float | None
+    sync_frequency: Literal["continuous", "4h"]
+    initial_backfill_completed_at: str | None
+    external_id: str | None
+    max_poll_ms: int
+    deleted_retention_days: float | None
+    metadata: dict[str, Any]
+    created_at: str = _TIME
+    updated_at: str = _TIME
+
+
+class Syncs(Shape):
+    data: list[SyncObject]
+    next_cursor: str | None
+
+
+class Level(Shape):
+    id: str
+    level: str
+    through: str | None
+
+
+class Waited(Shape):
+    ok: bool
+    collections: list[Level]
+
+
+class ConfirmedDeletes(Shape):
+    deleted: int
+
+
+class PurgedRecords(Deleted):
+    records: int = Field(description="How many were there.")
+
+
+class WebhookAddress(Shape):
+    url: str = Field(description="Give it to the provider. Shown this once.")
+
+
+class Received(Shape):
+    received: Literal[True]
+
+
+class HeldDeletes(Shape):
+    sweep_id: str = _ID
+    count: int
+
+
+class SyncCollection(BaseModel):
+    """How far a collection is."""
+
+    id: str
+    phase: str
+    held_deletes: HeldDeletes | None
+
+
+class SyncCollections(Shape):
+    data: list[SyncCollection]
+    next_cursor: str | None
+
+
+class Health(Shape):
+    status: Literal["up"]
+
+
+class DatabaseState(Shape):
+    reachable: bool
+    note: str | None
+
+
+class Ready(Shape):
+    ready: bool
+    role: Literal["all", "api", "worker"]
+    database: DatabaseState
+    engine: dict[str, Any] | None = Field(description="null in a process without an engine.")

@@ -1,8 +1,10 @@
 """/v1/streams"""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
@@ -20,7 +22,9 @@ from headrace.api.services import services_of
 from headrace.clock import iso
 from headrace.control import streams
 from headrace.control.streams import Stream
-from headrace.errors import NotFound
+from headrace.control.tokens import Principal
+from headrace.db.pool import Conn
+from headrace.errors import Invalid, NotFound
 from headrace.ids import parse_uuid, uuid7
 from headrace.stream import lifecycle
 
@@ -60,6 +64,14 @@ async def _path_stream(
 
 
 PathStream = Annotated[Stream, Depends(_path_stream)]
+
+
+async def named_stream(conn: Conn, principal: Principal, stream_id: UUID) -> Stream:
+    """The stream that a body names. Raises Invalid when there is none that the token may see."""
+    if principal.reaches(stream_id):
+        with contextlib.suppress(NotFound):
+            return await streams.get(conn, principal.org_id, stream_id)
+    raise Invalid({"stream_id": ["names no stream that this token may see; list them with GET /v1/streams"]})
 
 
 def render(stream: Stream) -> Mapping[str, Any]:

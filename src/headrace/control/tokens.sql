@@ -10,8 +10,8 @@ where token_hash = $1 and revoked_at is null and (expires_at is null or expires_
 
 -- name: touch_token
 -- Seldom: a token's row is not rewritten with each request.
-update api_tokens set last_used_at = $3
-where org_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3 - interval '1 minute')
+update api_tokens set last_used_at = $3::timestamptz
+where org_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3::timestamptz - interval '1 minute')
 
 -- name: token
 select org_id, id, name, scopes, stream_ids, instance, expires_at, last_used_at, created_at

@@ -1,0 +1,73 @@
+"""Routes of the contract that are not there yet: 501, with what to do instead."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from headrace.api import shapes
+from headrace.api.auth import Caller
+from headrace.errors import NotImplementedYet
+
+router = APIRouter(tags=["not there yet"])
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {501: {"model": shapes.Problem, "description": "Not there yet"}}
+
+_RECORDS = "Read records instead: GET /v1/records, or a consumer of kind 'records'."
+_CONSUMERS = "Take messages over HTTP instead: POST /v1/http-consumers, then GET …/next."
+_TOKENS = "Import the credential's secret instead: POST /v1/credentials."
+_PROVIDER = "Call the provider's API with a client of your own instead."
+_FEED = "The provider is read without webhooks too: nothing is missed, it only comes a little later."
+
+LATER: dict[tuple[str, tuple[str, ...]], str] = {
+    ("/v1/events", ("GET",)): f"Events are not there yet. {_RECORDS}",
+    ("/v1/targets/{kind}", ("GET", "POST")): f"Targets are not there yet. {_CONSUMERS}",
+    ("/v1/targets/{kind}/{id}", ("GET", "PATCH", "DELETE")): f"Targets are not there yet. {_CONSUMERS}",
+    ("/v1/targets/{kind}/{id}/test", ("POST",)): f"Targets are not there yet. {_CONSUMERS}",
+    ("/v1/consumers/{kind}", ("GET", "POST")): f"Managed consumers are not there yet. {_CONSUMERS}",
+    ("/v1/consumers/{kind}/{id}", ("GET", "PATCH", "DELETE")): f"Managed consumers are not there yet. {_CONSUMERS}",
+    ("/v1/mutations/run", ("POST",)): f"Mutations are not there yet. {_PROVIDER}",
+    ("/v1/proxy/sync/{sync_id}/{path:path}", ("GET", "POST", "PUT", "PATCH", "DELETE")): (
+        f"The proxy is not there yet. {_PROVIDER}"
+    ),
+    ("/v1/proxy/credential/{credential_id}/{path:path}", ("GET", "POST", "PUT", "PATCH", "DELETE")): (
+        f"The proxy is not there yet. {_PROVIDER}"
+    ),
+    ("/v1/credentials/start-auth", ("POST",)): f"The auth link is not there yet. {_TOKENS}",
+}
+"""Path and methods, with the summary of the answer. These need a token, as they will when they are there."""
+
+OPEN: dict[tuple[str, tuple[str, ...]], str] = {
+    ("/link/oauth2/start/{token}", ("GET",)): f"The auth link is not there yet. {_TOKENS}",
+    ("/link/oauth2/callback/{provider}", ("GET",)): f"The auth link is not there yet. {_TOKENS}",
+    ("/link/oauth2/token", ("POST",)): f"The auth link is not there yet. {_TOKENS}",
+    ("/webhooks/apps/{oauth_app_id}/{secret}", ("POST",)): f"Webhooks of apps are not there yet. {_FEED}",
+}
+"""Likewise, without a token."""
+
+
+def _add(path: str, methods: tuple[str, ...], summary: str, *, with_token: bool) -> None:
+    async def anonymous() -> None:
+        raise NotImplementedYet(summary)
+
+    async def authenticated(_principal: Caller) -> None:
+        raise NotImplementedYet(summary)
+
+    for method in methods:
+        name = f"{method} {path}"
+        router.add_api_route(
+            path,
+            authenticated if with_token else anonymous,
+            methods=[method],
+            name=name,
+            operation_id=name,
+            summary="Not there yet",
+            description=summary,
+            status_code=501,
+            responses=_RESPONSES,
+        )
+
+
+for (_path, _methods), _summary in LATER.items():
+    _add(_path, _methods, _summary, with_token=True)
+for (_path, _methods), _summary in OPEN.items():
+    _add(_path, _methods, _summary, with_token=False)

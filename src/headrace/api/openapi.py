@@ -1,0 +1,159 @@
+"""The OpenAPI 3.1 document: what FastAPI reads from the routes, and what our own dependencies know.
+
+Nothing is written twice: the body's schema is the model that reads it, the errors of a route follow from what it
+depends on, and the bare routes stand in `consume_openapi`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.routing import BaseRoute
+
+from headrace import __version__
+from headrace.api import shapes
+from headrace.api.auth import caller
+from headrace.api.body import Fields, JsonBody
+from headrace.api.change import Changes
+from headrace.api.consume_openapi import PATHS
+
+_DESCRIPTION = """\
+Headrace keeps a complete, ordered, durable copy of what the APIs of SaaS providers hold, as a stream that is consumed
+with acks. A *sync* reads collections of one account into a *stream*; a *consumer* takes its changes with `next` and
+`ack`. Times are in UTC, ids are UUIDs, lists are paged with `next_cursor`. `metadata` keeps every digit."""
+
+_REF = "#/components/schemas/"
+_MODELS: tuple[type[BaseModel], ...] = (shapes.Problem, shapes.ValidationProblem, shapes.Messages)
+
+_WHY = {
+    400: "The body is not a JSON object, or a query parameter is wrong or unknown",
+    401: "No valid API token",
+    403: "The token's scope does not reach",
+    404: "Not there, or not for this token",
+    413: "The body is larger than 4 MiB",
+    422: "Fields that do not hold, with the reasons",
+    429: "Too many calls; `Retry-After` says when to come back",
+    503: "The database cannot be reached; repeat the call",
+}
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body within 24 hours are answered as the first time, and change nothing again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """The document of an app with these routes."""
+    made: dict[str, Any] = get_openapi(
+        title="Headrace", version=__version__, description=_DESCRIPTION, routes=list(routes)
+    )
+    components: dict[str, Any] = made.setdefault("components", {})
+    schemas: dict[str, Any] = components.setdefault("schemas", {})
+    for model in (*_MODELS, *_bodies(routes)):
+        schemas |= _schemas(model)
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                _complete(made["paths"][route.path_format][method.lower()], route, method)
+    for path, operations in PATHS.items():
+        for method, operation in operations.items():
+            statuses = (400, 401, 403, 404, 413, 422, 503) + ((429,) if path.endswith("/next") else ())
+            operation["responses"] |= _errors(statuses)
+            made["paths"].setdefault(path, {})[method] = operation
+            operation["security"] = [{"bearer": []}]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API token, as POST /v1/api-tokens makes it."}
+    }
+    components["schemas"] = dict(sorted(schemas.items()))
+    return made
+
+
+def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
+    """Add what follows from the route's dependencies: body, errors, security, the headers that are read."""
+    found = list(_walk(route.dependant))
+    calls = [dependant.call for dependant in found]
+    statuses = {503}
+    parameters: list[dict[str, Any]] = operation.setdefault("parameters", [])
+    _declare_path(parameters, route.path_format)
+    if caller in calls:
+        operation["security"] = [{"bearer": []}]
+        statuses |= {400, 401, 403}
+    if "{" in route.path_format:
+        statuses |= {404}
+    if any(isinstance(call, Changes) for call in calls):
+        statuses |= {422}
+        if method in ("POST", "PATCH"):
+            parameters.append(_IDEMPOTENCY_KEY)
+    for call in calls:
+        if isinstance(call, JsonBody):
+            statuses |= {400, 413, 422}
+            operation["requestBody"] = {
+                "required": not call.optional,
+                "content": {"application/json": {"schema": {"$ref": _REF + call.model.__name__}}},
+            }
+    responses: dict[str, Any] = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    operation["responses"] = dict(sorted({**_errors(sorted(statuses)), **responses}.items()))
+    if not parameters:
+        del operation["parameters"]
+
+
+def _declare_path(parameters: list[dict[str, Any]], path: str) -> None:
+    declared = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+    for name in re.findall(r"{(\w+)", path):
+        if name not in declared:
+            parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
+
+
+def _errors(statuses: Sequence[int]) -> dict[str, Any]:
+    return {
+        str(status): {
+            "description": _WHY[status],
+            "content": {
+                "application/json": {"schema": {"$ref": _REF + ("ValidationProblem" if status == 422 else "Problem")}}
+            },
+        }
+        for status in statuses
+    }
+
+
+def _walk(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for inner in dependant.dependencies:
+        yield from _walk(inner)
+
+
+def _bodies(routes: Sequence[BaseRoute]) -> Iterator[type[Fields]]:
+    for route in routes:
+        if isinstance(route, APIRoute):
+            for dependant in _walk(route.dependant):
+                if isinstance(dependant.call, JsonBody):
+                    yield dependant.call.model
+
+
+def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of a model and of those in it, by name."""
+    schema = model.model_json_schema(ref_template=_REF + "{model}")
+    inner: dict[str, Any] = schema.pop("$defs", {})
+    if issubclass(model, Fields):
+        _add_tolerated(schema, model)
+    return {**inner, model.__name__: schema}
+
+
+def _add_tolerated(schema: dict[str, Any], model: type[Fields]) -> None:
+    """Names that are taken beside the fields: output-only ones, which are ignored, and older spellings."""
+    properties: dict[str, Any] = schema.setdefault("properties", {})
+    for older, present in model.older.items():
+        properties[older] = {**properties[present], "deprecated": True, "description": f"Older spelling of {present}."}
+    for name in sorted(model.output_only):
+        properties[name] = {"readOnly": True, "description": "Ignored, so that what was read can be sent back."}

@@ -1,0 +1,72 @@
+"""The API on a real database, called without a network: the app, and callers with tokens of every kind."""
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from callers import Caller, Callers
+from fastapi import FastAPI
+from headrace.engine.transport import Transport
+from headrace.stream.consumers.dispatcher import Dispatcher
+from headrace.stream.wake import Wakeups
+from shop import SHOP
+
+from headrace.api.app import create_app
+from headrace.api.services import Services
+from headrace.db.pool import Database
+from headrace.engine.pace import Pace
+from headrace.ids import uuid7
+from headrace.settings import Settings
+from headrace.vault.keys import Keyring
+from headrace.vault.sealing import KEY_BYTES, Key
+
+
+@pytest.fixture
+async def services(db: Database) -> AsyncIterator[Services]:
+    settings = Settings(allow_base_url=True, public_url="https://headrace.example")
+    keyring = Keyring((Key(uuid7(), os.urandom(KEY_BYTES)),))
+    async with db.api.acquire() as conn:
+        await keyring.check(conn)
+    wakeups = Wakeups(db)
+    await wakeups.start()
+    yield Services(
+        settings=settings,
+        db=db,
+        keyring=keyring,
+        providers={SHOP.slug: SHOP},
+        wakeups=wakeups,
+        dispatcher=Dispatcher(db, wakeups),
+        transport=Transport(db, Pace(db, uuid7(), settings), settings),
+        worker=None,
+    )
+    await wakeups.stop()
+
+
+@pytest.fixture
+async def app(services: Services) -> FastAPI:
+    return create_app(services)
+
+
+@pytest.fixture
+async def callers(app: FastAPI, services: Services) -> AsyncIterator[Callers]:
+    made = Callers(app, services)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def admin(callers: Callers) -> Caller:
+    return await callers.admin()
+
+
+@pytest.fixture
+async def stranger(callers: Callers) -> Caller:
+    """The admin of another organisation."""
+    return await callers.admin(name="Harkonnen")
+
+
+@pytest.fixture
+async def stream(admin: Caller) -> dict[str, Any]:
+    made: dict[str, Any] = await admin.ok("POST", "/v1/streams", {"slug": "main"})
+    return made
