@@ -1,0 +1,260 @@
+"""The requests of one account that wait in this process, and how they come by their slots.
+
+One task, alive while anybody waits, asks the ledger for the next few in one transaction. A request whose turn cannot
+come within its horizon takes nothing and is asked for again when it can: so nothing is given out far ahead, and a
+changed limit, a refusal, or a more pressing request counts at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from headrace.clock import Clock, from_unix
+from headrace.engine import metrics
+from headrace.engine.bucket import Ask, Charge, Later, Slot
+from headrace.engine.ledger import Ledger
+from headrace.engine.limits import ALL, Counted
+from headrace.engine.outage import OUTAGE
+from headrace.engine.precedence import FairQueue, Priority
+from headrace.errors import HeadraceError
+
+log = structlog.get_logger(__name__)
+
+HORIZON_S = {Priority.MUTATION: 0.25, Priority.CHANGES: 0.2, Priority.SWEEP: 0.175, Priority.BACKFILL: 0.15}
+"""How far ahead slots are taken. Processes that have more pressing requests get theirs first, since they reach farther;
+whoever has waited for `_AGED_S` reaches as far as all."""
+_AGED_S = 1.0
+_MOST_ASKS = 64
+_MOST_AHEAD = 48
+_LIVELY_S = 0.25
+_PATIENCE_S = 60.0
+_LANE_KEPT_S = 10.0
+_DATABASE_AWAY_S = 0.5
+
+
+class Blocked(HeadraceError):
+    """The provider told us to wait for longer than a request is kept waiting."""
+
+    status = 503
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"the provider has asked for a pause until {until:%Y-%m-%d %H:%M:%S} UTC")
+        self.until = until
+
+
+LaneKey = tuple[tuple[Charge, ...], tuple[Charge, ...]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Requests that are counted alike. `stock` are slots taken ahead for those expected; `ahead` is how many to take:
+    it grows while they are used and shrinks when they lapse."""
+
+    stock: deque[Slot] = field(default_factory=deque)
+    not_before: dict[Priority, float] = field(default_factory=dict)
+    ahead: int = 0
+    lapsed: bool = False
+    last_used: float = 0.0
+
+    def take(self, now: float) -> Slot | None:
+        while self.stock and self.stock[0].ends < now:
+            if not self.stock.popleft().open:
+                self.ahead //= 2
+                self.lapsed = True
+        if not self.stock:
+            return None
+        self.last_used = now
+        return self.stock[0] if self.stock[0].open else self.stock.popleft()
+
+    def missed(self, now: float) -> None:
+        """A request came and there was no slot in stock: take more ahead if this is how it goes all the time."""
+        if now - self.last_used > _LIVELY_S:
+            self.ahead = 0
+        elif not self.lapsed:
+            self.ahead = min(2 * self.ahead + 1, _MOST_AHEAD)
+        self.lapsed = False
+        self.last_used = now
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    count: Callable[[], Counted]
+    counted: Counted
+    priority: Priority
+    sync_id: UUID | None
+    since: float
+    granted: asyncio.Future[Slot]
+
+    @property
+    def lane(self) -> LaneKey:
+        return (self.counted.charges, self.counted.words)
+
+    def ask(self, now: float) -> Ask:
+        aged = now - self.since > _AGED_S
+        return Ask(*self.lane, HORIZON_S[Priority.MUTATION if aged else self.priority])
+
+
+class AccountQueue:
+    """One account of one provider. `slot` waits; everything else returns at once."""
+
+    def __init__(self, provider: str, ledger: Ledger, clock: Clock) -> None:
+        self._provider = provider
+        self._ledger = ledger
+        self._clock = clock
+        self._waiting: FairQueue[_Waiter] = FairQueue()
+        self._lanes: dict[LaneKey, _Lane] = {}
+        self._blocked: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._used = clock.monotonic()
+
+    async def slot(self, count: Callable[[], Counted], priority: Priority, sync_id: UUID | None) -> None:
+        """Return at the moment at which the request may be sent. `count` tells how it is counted now.
+
+        Raises `Blocked` when the provider's word forbids it for more than a minute.
+        """
+        while True:
+            counted = count()
+            if (blocked := self._blocked_until(counted.endpoint) - self._now()) > 0:
+                if blocked > _PATIENCE_S:
+                    raise Blocked(from_unix(self._blocked_until(counted.endpoint)))
+                await self._clock.sleep(blocked)
+                continue
+            lane = self._lane((counted.charges, counted.words))
+            slot = lane.take(self._now())
+            if slot is None:
+                lane.missed(self._now())
+                slot = await self._wait_for(
+                    _Waiter(count, counted, priority, sync_id, self._now(), asyncio.get_running_loop().create_future())
+                )
+            if await self._begun(slot, counted.endpoint):
+                self._used = self._clock.monotonic()
+                return
+            metrics.PERMITS_LAPSED.labels(self._provider).inc()
+
+    def recount(self, sync_id: UUID) -> None:
+        """The sync's limit has changed: count its waiting requests anew; slots in stock under the old one are void."""
+        for waiter in self._waiting:
+            if waiter.sync_id == sync_id:
+                waiter.counted = waiter.count()
+        for key in [key for key in self._lanes if any(c.bucket.owner == sync_id.bytes for c in key[0])]:
+            del self._lanes[key]
+        self._wake.set()
+
+    def block(self, limit_class: str, until: float) -> None:
+        """The provider refused: what was given out for this class lapses."""
+        self._blocked[limit_class] = max(until, self._blocked.get(limit_class, 0.0))
+
+    def idle_since(self, oldest: float) -> bool:
+        """Nobody waits, and nobody has since the steady moment `oldest`."""
+        return not self._waiting and self._used < oldest
+
+    async def stop(self) -> None:
+        for waiter in self._waiting:
+            waiter.granted.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # ── in turn ──
+
+    async def _wait_for(self, waiter: _Waiter) -> Slot:
+        self._waiting.add(waiter, waiter.priority, waiter.sync_id)
+        self._wake.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._serve(), name=f"pace-{self._provider}")
+        try:
+            return await waiter.granted
+        except asyncio.CancelledError:
+            self._waiting.remove(waiter)
+            if waiter.granted.done() and not waiter.granted.cancelled() and not waiter.granted.exception():
+                self._lane(waiter.lane).stock.append(waiter.granted.result())
+            raise
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            self._wake.clear()
+            now = self._now()
+            batch = self._waiting.order(_MOST_ASKS, partial(self._ready, now))
+            if not batch:
+                await self._pause(self._next_moment() - now)
+                continue
+            lanes, asks = self._asks(batch, now)
+            published = {key: limit for waiter in batch for key, limit in waiter.counted.published.items()}
+            try:
+                answers = await self._ledger.reserve(self._provider, published, asks)
+            except OUTAGE as error:
+                log.warning("ledger_unreachable", provider=self._provider, error=type(error).__name__)
+                await self._clock.sleep(_DATABASE_AWAY_S)
+                continue
+            self._deliver(batch, lanes, answers)
+        self._forget_lanes()
+
+    def _asks(self, batch: Sequence[_Waiter], now: float) -> tuple[list[LaneKey], list[Ask]]:
+        """The batch's asks, and behind them those for requests that are expected to follow."""
+        lanes = [waiter.lane for waiter in batch]
+        asks = [waiter.ask(now) for waiter in batch]
+        for key in dict.fromkeys(lanes):
+            ahead = min(self._lane(key).ahead, _MOST_ASKS - len(asks))
+            lanes += [key] * ahead
+            asks += [Ask(*key, HORIZON_S[Priority.BACKFILL])] * ahead
+        return lanes, asks
+
+    def _deliver(self, batch: Sequence[_Waiter], lanes: Sequence[LaneKey], answers: Sequence[Slot | Later]) -> None:
+        now = self._now()
+        for position, (key, answer) in enumerate(zip(lanes, answers, strict=True)):
+            waiter = batch[position] if position < len(batch) else None
+            wants = waiter is not None and not waiter.granted.done() and waiter.lane == key
+            if isinstance(answer, Slot):
+                if waiter is not None and wants:
+                    self._waiting.remove(waiter, served=True)
+                    waiter.granted.set_result(answer)
+                elif key in self._lanes:
+                    self._lanes[key].stock.append(answer)
+            elif waiter is not None and wants:
+                if answer.blocked and answer.at - now > _PATIENCE_S:
+                    self._waiting.remove(waiter)
+                    waiter.granted.set_exception(Blocked(from_unix(answer.at)))
+                else:
+                    self._lane(key).not_before[waiter.priority] = answer.at
+
+    # ── moments ──
+
+    async def _begun(self, slot: Slot, endpoint: str) -> bool:
+        """Wait for the slot's beginning; whether it may still be used then."""
+        while (delay := slot.begins - self._now()) > 0:
+            await self._clock.sleep(delay)
+        return self._blocked_until(endpoint) <= self._now() <= slot.ends
+
+    def _blocked_until(self, endpoint: str) -> float:
+        return max(self._blocked.get(ALL, 0.0), self._blocked.get(endpoint, 0.0))
+
+    def _ready(self, now: float, waiter: _Waiter) -> bool:
+        return self._lane(waiter.lane).not_before.get(waiter.priority, 0.0) <= now
+
+    def _next_moment(self) -> float:
+        return min(self._lane(waiter.lane).not_before.get(waiter.priority, 0.0) for waiter in self._waiting)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _lane(self, key: LaneKey) -> _Lane:
+        return self._lanes.setdefault(key, _Lane())
+
+    def _forget_lanes(self) -> None:
+        oldest = self._now() - _LANE_KEPT_S
+        for key in [key for key, lane in self._lanes.items() if lane.last_used < oldest]:
+            del self._lanes[key]

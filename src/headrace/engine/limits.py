@@ -1,0 +1,131 @@
+"""Which limits count a request: the provider's for the account, and the sync's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from uuid import UUID
+
+from headrace.control.syncs import RateLimit, Sync
+from headrace.engine.access import Access
+from headrace.engine.bucket import BucketKey, Charge
+from headrace.engine.ledger import WORD, Published
+from headrace.http import Request
+from headrace.providers.kit import Limit
+from headrace.settings import Settings
+
+ALL = "all"
+SYNC = "sync"
+_LONGEST_MS = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SyncLimit:
+    """A sync's own limit as configured; `rate_limit` None: the provider's default."""
+
+    sync_id: UUID
+    rate_limit: RateLimit | None
+
+    @classmethod
+    def of(cls, sync: Sync) -> "SyncLimit":
+        return cls(sync.id, sync.rate_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How a request is counted: its charges, the words that it heeds, and the limits behind the charges.
+
+    `endpoint` is its limit class, `concurrent` the most requests at once by whom it is counted (0: no limit).
+    """
+
+    charges: tuple[Charge, ...]
+    words: tuple[Charge, ...]
+    published: Published
+    endpoint: str
+    concurrent: tuple[tuple[bytes, str, int], ...]
+
+
+Override = tuple[Limit, ...] | None
+"""What takes the place of the provider's limits for a credential with a `base_url`; None: nothing does."""
+
+
+def override_of(settings: Settings) -> Override:
+    """`HEADRACE_LIMITS_OVERRIDE`: `none`, or requests per second. Anything else is a ValueError."""
+    text = settings.limits_override
+    if text is None:
+        return None
+    if text.strip().lower() == "none":
+        return ()
+    try:
+        allowed = float(text)
+    except ValueError:
+        allowed = 0.0
+    if not 0 < allowed < inf:
+        raise ValueError(f"HEADRACE_LIMITS_OVERRIDE must be 'none' or a number of requests per second, not {text!r}")
+    return (Limit(allowed, 1.0),)
+
+
+def counted(access: Access, sync: SyncLimit | None, request: Request, override: Override) -> Counted:
+    """The limits that count this request.
+
+    A request of a class beside `all` counts as one in `all` and with its cost in its class; the sync's own limit counts
+    requests. A credential with a development `base_url` keeps the provider's published limits unless
+    `HEADRACE_LIMITS_OVERRIDE` says otherwise; the override takes the place of the sync's default too, not of a
+    `rate_limit` that was set.
+    """
+    overridden = access.base_url is not None and override is not None
+    published: dict[BucketKey, tuple[float, float]] = {}
+    charges: list[Charge] = []
+    for limit in _provider_limits(access, request.limit_class, override):
+        key = _key(access.account_hash, limit.limit_class, limit.window_s)
+        published[key] = (limit.allowed, limit.window_s)
+        charges.append(Charge(key, request.cost if limit.limit_class == request.limit_class else 1.0))
+    own = _own_limit(access, sync, overridden)
+    if sync is not None and own is not None:
+        key = _key(sync.sync_id.bytes, SYNC, own.interval)
+        published[key] = (own.allowed_requests, own.interval)
+        charges.append(Charge(key, 1.0))
+    return Counted(
+        tuple(charges),
+        tuple(Charge(BucketKey(access.account_hash, name, WORD), 1.0) for name in sorted({ALL, request.limit_class})),
+        published,
+        request.limit_class,
+        _concurrent(access, sync, own, overridden),
+    )
+
+
+def published_of_class(access: Access, limit_class: str, override: Override) -> Published:
+    """The account's windows of one class, as `Ledger.refused` wants them."""
+    limits = [limit for limit in _provider_limits(access, limit_class, override) if limit.limit_class == limit_class]
+    return {_key(access.account_hash, limit_class, limit.window_s): (limit.allowed, limit.window_s) for limit in limits}
+
+
+def _provider_limits(access: Access, limit_class: str, override: Override) -> Sequence[Limit]:
+    if access.base_url is not None and override is not None:
+        return override
+    policy = access.provider.limits
+    limits = [limit for limit in policy.limits if limit.limit_class in (ALL, limit_class)]
+    every = policy.per_endpoint
+    if every is not None and limit_class != ALL and not any(limit.limit_class == limit_class for limit in limits):
+        limits.append(replace(every, limit_class=limit_class))
+    return [limit for limit in limits if limit.mode in (None, access.mode)]
+
+
+def _own_limit(access: Access, sync: SyncLimit | None, overridden: bool) -> RateLimit | None:
+    if sync is None or (sync.rate_limit is None and overridden):
+        return None
+    return sync.rate_limit or RateLimit(*access.provider.default_rate_limit(access.mode))
+
+
+def _concurrent(
+    access: Access, sync: SyncLimit | None, own: RateLimit | None, overridden: bool
+) -> tuple[tuple[bytes, str, int], ...]:
+    found = []
+    if access.provider.limits.concurrent and not overridden:
+        found.append((access.account_hash, ALL, access.provider.limits.concurrent))
+    if sync is not None and own is not None and own.max_concurrent_requests:
+        found.append((sync.sync_id.bytes, SYNC, own.max_concurrent_requests))
+    return tuple(found)
+
+
+def _key(owner: bytes, limit_class: str, window_s: float) -> BucketKey:
+    return BucketKey(owner, limit_class, min(max(1, round(window_s * 1000)), _LONGEST_MS))
