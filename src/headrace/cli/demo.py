@@ -96,7 +96,7 @@ async def _provider(screen: Screen, records: int, changes_per_s: float) -> Async
         account = server.account
 
         def changed(event: Event) -> None:
-            screen.changed(event.collection, account.id_of(event.collection, event.ordinal))
+            screen.changed(account.id_of(event.collection, event.ordinal))
 
         account.listeners.append(changed)
         yield server.base_url
@@ -116,7 +116,7 @@ async def _sync(api: AsyncClient, stream_id: str, provider_url: str) -> Sync:
 
 async def _watch_backfill(api: AsyncClient, sync: Sync, screen: Screen) -> None:
     """Tell when the whole account has arrived."""
-    while (await api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:
+    while (await api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:  # noqa: ASYNC110 - over HTTP
         await asyncio.sleep(0.1)
     screen.complete()
 

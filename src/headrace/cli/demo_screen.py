@@ -18,7 +18,7 @@ class Screen:
         self._copied = 0
         self._complete = False
         self._shown_at = 0.0
-        self._changed_at: dict[tuple[str, str], float] = {}
+        self._changed_at: dict[str, float] = {}
         self._latencies_s: deque[float] = deque(maxlen=10_000)
 
     def introduce(self, url: str, token: str, provider_url: str) -> None:
@@ -33,14 +33,14 @@ class Screen:
             f"Ctrl-C ends it and removes all of it.\n"
         )
 
-    def changed(self, collection: str, object_id: str) -> None:
+    def changed(self, object_id: str) -> None:
         """The provider changed an object, just now."""
-        self._changed_at.setdefault((f"stripe:{collection}", object_id), time.monotonic())
+        self._changed_at.setdefault(object_id, time.monotonic())
 
     def arrived(self, record: Record) -> None:
         """The consumer was given a record."""
         now = time.monotonic()
-        changed_at = self._changed_at.pop((record["collection_id"], record["upstream_id"]), None)
+        changed_at = self._changed_at.pop(record["upstream_id"], None)
         if not self._complete:
             self._copied += 1
             if now - self._shown_at > 0.5:

@@ -13,7 +13,7 @@ from headrace.testing.faults import Fault
 def fake(
     provider: Annotated[Literal["stripe"], typer.Argument(help="Which provider's.")],
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same account.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same account.")] = 1,
     records: Annotated[int, typer.Option(help="How many objects, over all collections.", min=0)] = 1000,
     changes_per_s: Annotated[float, typer.Option(help="How many changes a second it makes by itself.", min=0)] = 0,
     limits: Annotated[Literal["real", "none"], typer.Option(help="The provider's own limits, or none.")] = "real",

@@ -1,0 +1,56 @@
+"""The log: one line an event, and never a secret."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from headrace import log
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
+    yield io.StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
+
+
+def test_an_event_is_one_json_object_a_line(lines: io.StringIO) -> None:
+    log.configure("json", "info", lines)
+    structlog.get_logger().warning("request_failed", sync_id="s", status=503, reason="line\nbreak")
+    logging.getLogger("some.library").warning("it said %s", "this")
+    first, second = map(json.loads, lines.getvalue().splitlines())
+    assert first["event"] == "request_failed"
+    assert (first["level"], first["status"], first["reason"]) == ("warning", 503, "line\nbreak")
+    assert first["at"].endswith("Z")
+    assert second["event"] == "it said this"
+
+
+@pytest.mark.parametrize(
+    "name", ["api_token", "client_secret", "password", "Authorization", "private_key", "dsn", "key"]
+)
+def test_a_field_that_is_named_as_a_secret_is_masked(lines: io.StringIO, name: str) -> None:
+    log.configure("json", "info", lines)
+    structlog.get_logger().info("imported", **{name: "sk_live_1", "num_tokens": 3})
+    assert "sk_live_1" not in lines.getvalue()
+    assert json.loads(lines.getvalue())["num_tokens"] == 3
+
+
+def test_what_is_below_the_level_is_left_out(lines: io.StringIO) -> None:
+    log.configure("json", "warning", lines)
+    structlog.get_logger().info("quiet")
+    logging.getLogger("uvicorn.error").info("quiet too")
+    assert lines.getvalue() == ""
+
+
+def test_text_is_for_people(lines: io.StringIO) -> None:
+    log.configure("text", "info", lines)
+    structlog.get_logger().info("serving", url="http://127.0.0.1:1")
+    assert "serving" in lines.getvalue()
+    assert "http://127.0.0.1:1" in lines.getvalue()
