@@ -5,15 +5,17 @@ A test asks it what ought to have arrived, and changes it as a person would at t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from headrace.testing.faults import Faults
-from headrace.testing.stripe.catalog import CHILDREN, RESOURCES, Resource
+from headrace.testing.stripe.catalog import CHILDREN, RESOURCES
 from headrace.testing.stripe.events import AUTOMATIC, Cause, Event, EventLog
 from headrace.testing.stripe.population import SUBLIST, Population
 from headrace.testing.stripe.records import Records
+from headrace.testing.stripe.resources import Resource
 from headrace.testing.stripe.store import NO_PATCH, Patch, Store, View
 
 Fields = Mapping[str, Any]
@@ -130,8 +132,27 @@ class Account:
         return (self.id_of(collection, ordinal) for ordinal in self.ordinals(collection))
 
     def objects(self, collection: str) -> Iterator[bytes]:
-        """The raw JSON of every object, newest first; made one at a time."""
-        return (self.raw(collection, ordinal) for ordinal in self.ordinals(collection))
+        """The whole JSON of every object, newest first; made one at a time."""
+        return (self.whole(collection, ordinal) for ordinal in self.ordinals(collection))
+
+    def whole(self, collection: str, ordinal: int) -> bytes:
+        """The object's JSON with all the children that it carries, where the provider shows ten: what a complete copy
+        holds."""
+        carried = [child for child in CHILDREN[collection] if child.child is not None and child.child.field]
+        raw = self.raw(collection, ordinal)
+        lists = {
+            child.child.field: orjson.Fragment(self.sublist(child, ordinal, None))
+            for child in carried
+            if child.child is not None and child.child.field
+        }
+        return orjson.dumps(orjson.loads(raw) | lists) if b'"has_more":true' in raw and lists else raw
+
+    def sublist(self, resource: Resource, parent: int, most: int | None = SUBLIST) -> bytes:
+        """The list object of a parent's children: the newest `most`, or all, and whether there are more."""
+        newest = (each for each in self.view(resource.name, parent).below(1 << 62) if self.shown(resource.name, each))
+        held = list(newest if most is None else islice(newest, most + 1))
+        shown = [self.raw(resource.name, ordinal) for ordinal in held[:most]]
+        return self.population.list_object(resource.name, parent, shown, len(held) > len(shown))
 
     def get(self, collection: str, object_id: str) -> dict[str, Any]:
         """The object. Raises NoSuchObject."""
@@ -197,7 +218,7 @@ class Account:
             base = orjson.loads(self.population.render(resource.name, ordinal, now))
             fresh = {name: value for name, value in fields.items() if name == "metadata"}
             store.patches[ordinal] = {**_merged(base, fields), **fresh}
-        if late := self._faults.strikes("late_objects", resource.path or ""):
+        if late := self._faults.strikes("late_objects", resource.at):
             store.hidden[ordinal] = self._now() + float(late.option("delay_s", 5))
         return ordinal
 
@@ -242,8 +263,8 @@ class Account:
         event_delay_s: float = 0.0,
         silent: bool = False,
     ) -> None:
-        """Delete an object. A subscription is cancelled instead: its row remains. With a customer go its tax ids and
-        payment methods, and its subscriptions are cancelled. Raises NoSuchObject, NotAllowed."""
+        """Delete an object. A subscription is cancelled instead: its row remains. With a customer goes what hangs under
+        it, and its subscriptions are cancelled. Raises NoSuchObject, NotAllowed."""
         ordinal = self._held(collection, object_id)
         resource = RESOURCES[collection]
         if collection == "subscriptions":
@@ -255,23 +276,27 @@ class Account:
         if status is not None and self._loaded(collection, ordinal)["status"] != status:
             raise NotAllowed(f"You can only delete {status} {collection}.")
         if collection == "customers":
-            self._bereave(ordinal, cause, silent)
-        self._stores[collection].gone.add(ordinal)
+            self._cancel_all(ordinal, cause, silent)
+        held = self._release(collection, ordinal)
         self.changes += 1
         if not silent:
-            self._tell(resource.events.deleted, collection, ordinal, None, cause, event_delay_s)
+            self._tell(resource.events.deleted, collection, ordinal, held, cause, event_delay_s)
         if resource.child is not None:
             self._carry(resource, self.parent(collection, ordinal), cause, event_delay_s, silent)
 
-    def _bereave(self, customer: int, cause: Cause, silent: bool) -> None:
-        """What goes with a customer (docs.stripe.com/api/customers/delete)."""
-        for name in ("payment_methods", "tax_ids"):
-            store = self._stores[name]
-            for child in self.view(name, customer).above(-1):
-                if child not in store.gone:
-                    store.gone.add(child)
-                    if not silent:
-                        self._tell(RESOURCES[name].events.deleted, name, child, None, cause, 0.0)
+    def _release(self, collection: str, ordinal: int) -> Patch | None:
+        """Take the object away; a payment method loses its customer thereby. What its event says was there before."""
+        store = self._stores[collection]
+        store.gone.add(ordinal)
+        if collection != "payment_methods":
+            return None
+        before = {"customer": self._loaded(collection, ordinal)["customer"]}
+        store.patches[ordinal] = {**store.patch(ordinal), "customer": None}
+        return before
+
+    def _cancel_all(self, customer: int, cause: Cause, silent: bool) -> None:
+        """Deleting a customer cancels its subscriptions (docs.stripe.com/api/customers/delete). What else hangs under
+        it goes without an event of its own."""
         customer_id = self.id_of("customers", customer)
         store = self._stores["subscriptions"]
         born = self.population.referring("subscriptions", "customers", customer)
@@ -293,13 +318,9 @@ class Account:
         child = resource.child
         if child is None or child.field is None:
             return
-        newest = (each for each in self.view(resource.name, parent).below(1 << 62) if self.shown(resource.name, each))
-        held = [ordinal for ordinal, _ in zip(newest, range(SUBLIST + 1), strict=False)]
-        shown = [self.raw(resource.name, ordinal) for ordinal in held[:SUBLIST]]
-        now = self.population.list_object(resource.name, parent, shown, len(held) > SUBLIST)
         store = self._stores[child.parent]
         before = self._loaded(child.parent, parent)[child.field]
-        store.patches[parent] = {**store.patch(parent), child.field: orjson.Fragment(now)}
+        store.patches[parent] = {**store.patch(parent), child.field: orjson.Fragment(self.sublist(resource, parent))}
         if cause is not None and not silent:
             told = RESOURCES[child.parent].events.updated
             self._tell(told, child.parent, parent, {child.field: before}, cause, event_delay_s)
@@ -310,7 +331,7 @@ class Account:
         if kind is None:
             return
         patch = self._stores[collection].patches.get(ordinal, NO_PATCH)
-        said = previous if kind.endswith(".updated") else None
+        said = previous if kind.endswith((".updated", ".detached")) else None
         told = self.events.emit(
             kind, collection, ordinal, patch, said, cause=cause, delay_s=delay_s, webhooks=len(self.listeners)
         )

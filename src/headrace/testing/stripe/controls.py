@@ -1,7 +1,7 @@
 """The control of Stripe's server over HTTP, beside what every provider server has (`headrace.testing.control`).
 
 GET    /_control/account                     the account's id, counts by collection, changes and events so far
-GET    /_control/objects/COLLECTION          every object, one a line
+GET    /_control/objects/COLLECTION          every object, whole, one a line
 GET    /_control/digest/COLLECTION           id and fingerprint, a tab between, one a line
 POST   /_control/objects/COLLECTION          {"fields": {…}, "parent": …, "silent": …}: create; the object
 POST   /_control/objects/COLLECTION/ID       {"fields": {…}, "silent": …}: update; the object

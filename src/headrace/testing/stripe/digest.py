@@ -15,9 +15,9 @@ def fingerprint(raw: bytes) -> str:
 
 
 def digest(account: Account, collection: str) -> Iterator[tuple[str, str]]:
-    """(id, fingerprint) of every object that the provider would show, newest first; made one at a time."""
+    """(id, fingerprint) of every object that the provider holds, whole, newest first; made one at a time."""
     for ordinal in account.ordinals(collection):
-        yield account.id_of(collection, ordinal), fingerprint(account.raw(collection, ordinal))
+        yield account.id_of(collection, ordinal), fingerprint(account.whole(collection, ordinal))
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ def difference(account: Account, collection: str, copy: Iterable[tuple[str, byte
             found.note("phantom", object_id)
             continue
         seen[ordinal >> 3] |= 1 << (ordinal & 7)
-        if raw != (ours := account.raw(collection, ordinal)) and fingerprint(raw) != fingerprint(ours):
+        if raw != (ours := account.whole(collection, ordinal)) and fingerprint(raw) != fingerprint(ours):
             found.note("different", object_id)
     for ordinal in account.ordinals(collection):
         if not seen[ordinal >> 3] & 1 << (ordinal & 7):

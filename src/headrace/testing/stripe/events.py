@@ -24,7 +24,7 @@ Key = tuple[int, int, int, int]
 """(created, 0, collection's index, ordinal) of a birth, (created, 1, tie, sequence) of a change: the list's order."""
 
 _LOGGED = 1 << 46
-_COLLECTIONS = 64
+_COLLECTIONS = 128
 _NEWEST: Key = (1 << 62, 0, 0, 0)
 
 

@@ -9,8 +9,8 @@ import orjson
 
 from headrace.testing.stripe import answers
 from headrace.testing.stripe.account import Account
-from headrace.testing.stripe.catalog import Resource
 from headrace.testing.stripe.events import Event, Key
+from headrace.testing.stripe.resources import Resource
 from headrace.testing.stripe.store import View
 
 Pairs = Iterable[tuple[str, str]]

@@ -9,8 +9,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
-from headrace.testing.stripe.catalog import RESOURCES, Child, Pattern, Resource
+from headrace.testing.stripe.catalog import RESOURCES
 from headrace.testing.stripe.ids import IdCodec
+from headrace.testing.stripe.resources import Child, Pattern, Resource
 from headrace.testing.stripe.shape import Render, compile_shape, variants
 
 SUBLIST = 10
@@ -85,7 +86,7 @@ class Population:
 
     def _compile(self, collection: str) -> tuple[Render, ...]:
         resource = RESOURCES[collection]
-        shapes = variants(resource.shape or resource.object)
+        shapes = variants(resource.shape_name)
         made = tuple(compile_shape(shape, collection, self) for shape in shapes)
         self._renders[collection] = made
         return made

@@ -7,7 +7,8 @@ import orjson
 
 from headrace.testing.stripe import answers
 from headrace.testing.stripe.account import Account
-from headrace.testing.stripe.catalog import RESOURCES, Resource
+from headrace.testing.stripe.catalog import CHILDREN, RESOURCES
+from headrace.testing.stripe.resources import Resource
 
 _DEPTH = 4
 """docs.stripe.com/api/expanding_objects: at most four levels."""
@@ -61,7 +62,11 @@ def _expand(account: Account, at: Any, parts: list[str]) -> None:
         for each in at:
             _expand(account, each, parts)
         return
-    if not isinstance(at, dict) or parts[0] not in at:
+    if not isinstance(at, dict):
+        return
+    if parts[0] not in at and (listed := _includable(account, at, parts[0])) is not None:
+        at[parts[0]] = listed
+    if parts[0] not in at:
         return
     if isinstance(at[parts[0]], str):
         at[parts[0]] = _found(account, at[parts[0]])
@@ -76,3 +81,15 @@ def _found(account: Account, object_id: str) -> Any:
             if ordinal is not None:
                 return orjson.loads(retrieve(account, resource, object_id))
     return object_id
+
+
+def _includable(account: Account, at: dict[str, Any], name: str) -> Any:
+    """A list of children that an object carries only when asked to: a customer's tax ids, a session's line items."""
+    for parent in RESOURCES.values():
+        if parent.object != at.get("object"):
+            continue
+        for resource in CHILDREN[parent.name]:
+            ordinal = account.ordinal(parent.name, at["id"])
+            if resource.child is not None and resource.child.expand == name and ordinal is not None:
+                return orjson.loads(account.sublist(resource, ordinal))
+    return None

@@ -58,8 +58,7 @@ class Records:
             self._population.tie_s = int(fault.option("second", 3600))
             return
         for name, resource in RESOURCES.items():
-            path = resource.path or (resource.child.path if resource.child else "")
-            if not fnmatchcase(path, fault.path):
+            if not fnmatchcase(resource.at, fault.path):
                 continue
             if fault.kind == "odd_id":
                 self._population.codecs[name].odd_bound = share(fault.probability)

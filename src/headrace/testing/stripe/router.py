@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from headrace.testing.stripe.catalog import ACTIONS, RESOURCES, Resource
+from headrace.testing.stripe.catalog import ACTIONS, RESOURCES
+from headrace.testing.stripe.resources import Resource
 
 Kind = Literal["list", "object", "action", "account", "events", "event"]
 

@@ -19,7 +19,7 @@ from headrace.testing.limits import Allowance
 from headrace.testing.provider import Limits, ProviderServer, Refusal
 from headrace.testing.stripe import answers
 from headrace.testing.stripe.account import Account
-from headrace.testing.stripe.catalog import API_VERSION, Resource
+from headrace.testing.stripe.catalog import API_VERSION
 from headrace.testing.stripe.controls import add_controls
 from headrace.testing.stripe.events import Cause
 from headrace.testing.stripe.lists import ListQuery, Slice, found_event, page_of, page_of_events, read_query
@@ -27,6 +27,7 @@ from headrace.testing.stripe.mutator import Mutator, disturb
 from headrace.testing.stripe.population import Population, patterns, spread
 from headrace.testing.stripe.reads import expanded, parent_ordinal, retrieve
 from headrace.testing.stripe.records import RECORD_KINDS
+from headrace.testing.stripe.resources import Resource
 from headrace.testing.stripe.router import Route, route
 from headrace.testing.stripe.webhooks import Webhooks
 from headrace.testing.stripe.writes import Idempotency, write
@@ -281,13 +282,12 @@ class StripeServer(ProviderServer):
     def _list(self, account: Account, resource: Resource, found: Route, call: Call) -> bytes:
         query = read_query(call.query, created=resource.created is not None, filters=resource.filters)
         url, parent = "/" + "/".join(call.segments), found.parent_id
-        if resource.name == "subscription_items":
-            parent = query.filters.pop("subscription", None)
+        by = resource.child.by if resource.child else None
+        if by is not None:
+            parent = query.filters.pop(by, None)
             if parent is None:
-                raise answers.StripeError(
-                    400, "Missing required param: subscription.", code="parameter_missing", param="subscription"
-                )
-            url += f"?subscription={parent}"
+                raise answers.StripeError(400, f"Missing required param: {by}.", code="parameter_missing", param=by)
+            url += f"?{by}={parent}"
         self._disturb(account, resource, call, query)
         if query.starting_after and self.faults.strikes("expired_cursor", call.path):
             raise answers.missing(resource.object, query.starting_after, "starting_after")

@@ -6,9 +6,10 @@ from typing import Any
 from headrace.testing.exchange import Call, Reply
 from headrace.testing.stripe import answers
 from headrace.testing.stripe.account import Account, NoSuchObject, NotAllowed
-from headrace.testing.stripe.catalog import ACTIONS, Resource
+from headrace.testing.stripe.catalog import ACTIONS
 from headrace.testing.stripe.events import Cause
 from headrace.testing.stripe.forms import nested, typed
+from headrace.testing.stripe.resources import Resource
 from headrace.testing.stripe.router import Route
 from headrace.testing.stripe.shape import variants
 
@@ -66,7 +67,7 @@ def _may(resource: Resource, verb: str, call: Call) -> None:
 
 def _create(account: Account, resource: Resource, route: Route, call: Call, cause: Cause) -> dict[str, Any]:
     _may(resource, "create", call)
-    shape = variants(resource.shape or resource.object)[0]
+    shape = variants(resource.shape_name)[0]
     values = nested(call.form)
     if "id" in values:
         raise answers.StripeError(400, "This server gives ids of its own.", code="parameter_unknown", param="id")
