@@ -191,6 +191,24 @@ async def test_what_the_provider_said_is_put_right_test_mode_included(vault: Vau
     assert credentials.mode(unasked) == "test"
 
 
+async def test_a_mode_is_kept_where_no_property_tells_it(vault: Vault) -> None:
+    given = {"kind": "mill_login", "user": "u", "password": "p", "base_url": "https://mill.example"}
+    draft = drafts.read(KINDS, given, provider=None, allow_base_url=False)
+    async with vault.db.transaction() as conn:
+        account = Account("u", mode="test")
+        made = await credentials.import_(
+            conn, vault.keyring, vault.org_id, draft, Verdict(account), vault.db.clock.now()
+        )
+    assert credentials.mode(made) == "test"
+    assert "test" not in made.properties
+    assert credentials.mode(await vault.get(made.id)) == "test"
+
+
+async def test_a_connector_that_tells_another_mode_is_told(vault: Vault) -> None:
+    with pytest.raises(ImplementationError, match="sandbox"):
+        await vault.import_(secret="mk_1", account=Account("mill_1", mode="sandbox"))
+
+
 async def test_a_connector_that_learns_what_its_schema_does_not_know_is_told(vault: Vault) -> None:
     with pytest.raises(ImplementationError, match="colour"):
         await vault.import_(secret="mk_1", account=Account("mill_1", {"colour": "red"}))
@@ -284,6 +302,7 @@ async def test_health_keeps_the_time_since_when_it_holds(vault: Vault, db: Datab
 
 async def test_lists_are_filtered_and_paged(vault: Vault, db: Database) -> None:
     made = [await vault.import_(secret=f"mk_{n}", account=f"mill_{n}") for n in range(4)]
+    made.sort(key=lambda credential: credential.id)
     async with db.transaction() as conn:
         await credentials.describe(conn, made[2], name=None, metadata='{"a": {"b": [1, 2]}}', now=db.clock.now())
     ids = [each.id for each in made]

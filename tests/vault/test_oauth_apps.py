@@ -81,16 +81,18 @@ async def test_a_change_is_written_and_none_is_not(db: Database, keyring: Keyrin
 
 async def test_lists_are_filtered_and_paged(db: Database, keyring: Keyring, org_id: UUID) -> None:
     made = [await create(db, keyring, org_id, metadata=f'{{"n": {n}}}') for n in range(3)]
+    made.sort(key=lambda app: app.id)
     other = await create(db, keyring, org_id, provider="forge")
+    everything = sorted([*made, other], key=lambda app: app.id)
 
     async def ids(filters: Filters = NO_FILTERS, **page: Any) -> list[UUID]:
         async with db.api.acquire() as conn:
             return [app.id for app in await oauth_apps.list_(conn, org_id, filters, **{"limit": 10, **page})]
 
-    assert await ids() == [*(app.id for app in made), other.id]
-    assert await ids(limit=2, after=made[0].id) == [made[1].id, made[2].id]
+    assert await ids() == [app.id for app in everything]
+    assert await ids(limit=2, after=everything[0].id) == [app.id for app in everything[1:3]]
     assert await ids(Filters(provider="forge")) == [other.id]
-    assert await ids(Filters(metadata='{"n": 1}')) == [made[1].id]
+    assert await ids(Filters(metadata='{"n": 1}')) == [next(app.id for app in made if app.metadata == '{"n": 1}')]
     assert await ids(Filters(health_status="error")) == []
 
 

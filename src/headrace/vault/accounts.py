@@ -15,29 +15,45 @@ from headrace.vault.kinds import Account, CredentialKind
 
 Mode = Literal["live", "test"]
 TEST = "test"
-"""The property, true or false, by which a kind tells a test account from a live one."""
+"""The property by which a kind tells a test account from a live one, where its schema has it."""
 
 
-def mode_of(properties: Mapping[str, Any]) -> Mode:
-    return "test" if properties.get(TEST) is True else "live"
+def told_mode(kind: CredentialKind, properties: Mapping[str, Any]) -> Mode | None:
+    """The mode as far as the properties tell it, without asking the provider; None: unknown."""
+    mode = kind.mode_of(properties)
+    if mode is None and TEST in properties:
+        mode = "test" if properties[TEST] is True else "live"
+    return None if mode is None else _mode(kind, mode)
 
 
-def settle(kind: CredentialKind, properties: Mapping[str, Any], account: Account | None) -> dict[str, Any]:
-    """The properties with what the provider's answer puts right, and with `test` as it is.
+def found_mode(kind: CredentialKind, account: Account) -> Mode:
+    """The mode that the provider's answer tells. ImplementationError for any but the two that there are."""
+    return _mode(kind, account.mode)
 
-    `account` None: the provider was not asked; then the mode is as far as the properties tell it. Raises
-    ImplementationError when the answer holds what the kind's schema does not know.
+
+def _mode(kind: CredentialKind, mode: str) -> Mode:
+    if mode == "live":
+        return "live"
+    if mode == "test":
+        return "test"
+    raise ImplementationError(f"{kind.kind} told the mode {mode!r}: it is 'live' or 'test'")
+
+
+def settle(kind: CredentialKind, properties: Mapping[str, Any], account: Account | None, mode: Mode) -> dict[str, Any]:
+    """The properties with what the provider's answer puts right (`account` None: it was not asked), and with `test`
+    as it is, where the schema has it.
+
+    Raises ImplementationError when the answer holds what the schema does not name.
     """
     known = kind.schema.get("properties", {})
     learned = dict(account.learned) if account is not None else {}
-    mode = account.mode if account is not None else kind.mode_of(properties)
-    if mode is not None and (TEST in known or mode == "test"):
-        learned[TEST] = mode == "test"
     if unknown := [name for name in learned if name not in known]:
         raise ImplementationError(
             f"verifying {kind.kind} learned {', '.join(unknown)}, which its schema does not name: "
             "name them in `CredentialKind.schema`, or leave them out of `Account`"
         )
+    if TEST in known:
+        learned[TEST] = mode == "test"
     return {**properties, **learned}
 
 
@@ -51,6 +67,7 @@ class Marks:
     """
 
     account_id: str | None
+    mode: Mode
     account_hash: bytes = field(repr=False)
     upsert_key: bytes = field(repr=False)
     fingerprint: bytes = field(repr=False)
@@ -63,6 +80,7 @@ def marks(
     oauth_app_id: UUID | None,
     properties: Mapping[str, Any],
     account_id: str | None,
+    mode: Mode,
     *,
     narrow: bool,
 ) -> Marks:
@@ -71,13 +89,12 @@ def marks(
     secret = {name: value for name, value in properties.items() if name in kind.secret}
     app = b"" if oauth_app_id is None else oauth_app_id.bytes
     place = origin(kind, properties).encode()
-    mode = mode_of(properties).encode()
     whole = orjson.dumps(orjson.loads(jsontext.dumps(secret)), option=orjson.OPT_SORT_KEYS)
     fingerprint = keyring.keyed_hash("secret", kind.kind.encode(), app, place, whole)
     if account_id is None:
         account_hash = keyring.keyed_hash("account of a secret", provider.encode(), fingerprint)
     else:
-        account_hash = keyring.keyed_hash("account", provider.encode(), place, mode, account_id.encode())
+        account_hash = keyring.keyed_hash("account", provider.encode(), place, mode.encode(), account_id.encode())
     upsert_key = keyring.keyed_hash(
         "credential",
         kind.kind.encode(),
@@ -85,7 +102,7 @@ def marks(
         account_hash,
         fingerprint if narrow or account_id is None else b"",
     )
-    return Marks(account_id, account_hash, upsert_key, fingerprint)
+    return Marks(account_id, mode, account_hash, upsert_key, fingerprint)
 
 
 def secret_field(kind: CredentialKind, properties: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.errors import Invalid, NotFound
 from headrace.ids import uuid7
-from headrace.vault.accounts import Marks, Mode, marks, mode_of, secret_field, settle
+from headrace.vault.accounts import Marks, Mode, found_mode, marks, secret_field, settle, told_mode
 from headrace.vault.drafts import Draft, Verdict
 from headrace.vault.keys import Keyring
 from headrace.vault.kinds import CredentialKind
@@ -50,6 +50,7 @@ class Credential:
     secrets: bytes = field(repr=False)
     oauth_app_id: UUID | None
     account_id: str | None
+    mode: Mode
     account_hash: bytes = field(repr=False)
     upsert_key: bytes = field(repr=False)
     revision: int
@@ -76,7 +77,7 @@ NO_FILTERS = Filters()
 
 def mode(credential: Credential) -> Mode:
     """Whether it is of a live or a test account."""
-    return mode_of(credential.properties)
+    return credential.mode
 
 
 def masked(credential: Credential) -> dict[str, Any]:
@@ -123,17 +124,11 @@ async def import_(
     credential. A `name` or `metadata` that was not given stays as it is. Call it in a transaction.
     """
     kind, account = draft.kind, verdict.account
-    properties = settle(kind, draft.properties, account)
+    found = found_mode(kind, account) if account is not None else told_mode(kind, draft.properties) or "live"
+    properties = settle(kind, draft.properties, account, found)
     account_id = (kind.account_of(properties) if account is None else account.id) or None
-    told = marks(
-        keyring,
-        draft.provider,
-        kind,
-        draft.oauth_app_id,
-        properties,
-        account_id,
-        narrow=bool(account and account.narrow),
-    )
+    narrow = bool(account and account.narrow)
+    told = marks(keyring, draft.provider, kind, draft.oauth_app_id, properties, account_id, found, narrow=narrow)
     while True:
         row = await conn.fetchrow(LOCK_SAME, org_id, told.upsert_key, told.fingerprint, told.account_id)
         if row is None:
@@ -168,14 +163,15 @@ async def reauthorise(
     if present.revision != held.revision:
         raise Invalid({"properties": ["were changed by another call meanwhile; read the credential and try again"]})
     account = verdict.account
-    settled = settle(kind, properties, account)
+    found = found_mode(kind, account) if account is not None else told_mode(kind, properties) or present.mode
+    settled = settle(kind, properties, account, found)
     account_id = (kind.account_of(settled) if account is None else account.id) or None
-    _check_same_account(present, kind, settled, account_id)
+    _check_same_account(present, kind, settled, account_id, found)
     if account_id is None and present.account_id is not None:
         told = _marks_of_held_account(keyring, present, kind, settled)
     else:
         narrow = bool(account and account.narrow)
-        told = marks(keyring, present.provider, kind, present.oauth_app_id, settled, account_id, narrow=narrow)
+        told = marks(keyring, present.provider, kind, present.oauth_app_id, settled, account_id, found, narrow=narrow)
     try:
         return await _store(conn, keyring, present, kind, settled, told, verdict, now)
     except asyncpg.UniqueViolationError:
@@ -211,14 +207,14 @@ async def delete(conn: Conn, org_id: UUID, credential_id: UUID) -> None:
 
 
 def _check_same_account(
-    held: Credential, kind: CredentialKind, properties: Mapping[str, Any], account_id: str | None
+    held: Credential, kind: CredentialKind, properties: Mapping[str, Any], account_id: str | None, found: Mode
 ) -> None:
     if held.account_id is None:
         return
-    if account_id not in (None, held.account_id) or mode_of(properties) != mode(held):
+    if account_id not in (None, held.account_id) or found != held.mode:
         reason = (
-            f"is of another account ({account_id or 'unknown'}, {mode_of(properties)}) than this credential "
-            f"({held.account_id}, {mode(held)}); import it as a credential of its own"
+            f"is of another account ({account_id or 'unknown'}, {found}) than this credential "
+            f"({held.account_id}, {held.mode}); import it as a credential of its own"
         )
         raise Invalid({secret_field(kind, properties): [reason]})
 
@@ -227,16 +223,11 @@ def _marks_of_held_account(
     keyring: Keyring, held: Credential, kind: CredentialKind, properties: Mapping[str, Any]
 ) -> Marks:
     """The marks of these properties in the account, and of the narrowness, that `held` was found to have."""
-    wide = marks(keyring, held.provider, kind, held.oauth_app_id, held.properties, held.account_id, narrow=False)
-    return marks(
-        keyring,
-        held.provider,
-        kind,
-        held.oauth_app_id,
-        properties,
-        held.account_id,
-        narrow=held.upsert_key != wide.upsert_key,
-    )
+
+    def of(these: Mapping[str, Any], *, narrow: bool) -> Marks:
+        return marks(keyring, held.provider, kind, held.oauth_app_id, these, held.account_id, held.mode, narrow=narrow)
+
+    return of(properties, narrow=held.upsert_key != of(held.properties, narrow=False).upsert_key)
 
 
 async def _add(
@@ -262,6 +253,7 @@ async def _add(
         secrets=await keyring.seal(conn, org_id, _aad(org_id, id_), jsontext.dumps(secret)),
         oauth_app_id=draft.oauth_app_id,
         account_id=told.account_id,
+        mode=told.mode,
         account_hash=told.account_hash,
         upsert_key=told.upsert_key,
         revision=1,
@@ -275,8 +267,8 @@ async def _add(
     try:
         done = await conn.execute(
             ADD, org_id, id_, credential.provider, credential.kind, credential.name, _text(plain), sorted(secret),
-            credential.secrets, credential.oauth_app_id, told.account_id, told.account_hash, told.upsert_key,
-            told.fingerprint, credential.metadata, credential.health_status, _text(verdict.notes), now,
+            credential.secrets, credential.oauth_app_id, told.account_id, told.mode, told.account_hash,
+            told.upsert_key, told.fingerprint, credential.metadata, credential.health_status, _text(verdict.notes), now,
         )  # fmt: skip
     except asyncpg.ForeignKeyViolationError:
         raise Invalid({"oauth_app_id": ["is not there any more"]}) from None
@@ -309,6 +301,7 @@ async def _store(
         secret_names=frozenset(secret),
         secrets=sealed,
         account_id=told.account_id,
+        mode=told.mode,
         account_hash=told.account_hash,
         upsert_key=told.upsert_key,
         revision=held.revision + changed,
@@ -321,7 +314,7 @@ async def _store(
     if changed or (stored.name, stored.metadata) != (held.name, held.metadata):
         stored = replace(stored, updated_at=now)
     await conn.execute(
-        WRITE, held.org_id, held.id, stored.name, _text(plain), sorted(secret), sealed, told.account_id,
+        WRITE, held.org_id, held.id, stored.name, _text(plain), sorted(secret), sealed, told.account_id, told.mode,
         told.account_hash, told.upsert_key, told.fingerprint, stored.revision, stored.metadata, stored.health_status,
         _text(stored.health_notes), stored.health_at, stored.updated_at,
     )  # fmt: skip

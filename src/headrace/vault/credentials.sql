@@ -1,15 +1,15 @@
 -- name: credential
-select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, account_hash,
+select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, mode, account_hash,
   upsert_key, revision, metadata, health_status, health_notes, health_at, created_at, updated_at
 from credentials where org_id = $1 and id = $2
 
 -- name: lock_credential
-select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, account_hash,
+select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, mode, account_hash,
   upsert_key, revision, metadata, health_status, health_notes, health_at, created_at, updated_at
 from credentials where org_id = $1 and id = $2 for update
 
 -- name: credentials
-select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, account_hash,
+select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, mode, account_hash,
   upsert_key, revision, metadata, health_status, health_notes, health_at, created_at, updated_at
 from credentials
 where org_id = $1
@@ -21,13 +21,13 @@ where org_id = $1
 order by id limit $7
 
 -- name: credentials_by_id
-select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, account_hash,
+select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, mode, account_hash,
   upsert_key, revision, metadata, health_status, health_notes, health_at, created_at, updated_at
 from credentials where org_id = $1 and id = any ($2)
 
 -- name: lock_same
 -- The row of the same account; else the row of the same secret, unless both accounts are known and differ.
-select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, account_hash,
+select org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, mode, account_hash,
   upsert_key, revision, metadata, health_status, health_notes, health_at, created_at, updated_at
 from credentials
 where org_id = $1
@@ -36,16 +36,16 @@ order by upsert_key = $2 desc, id limit 1 for update
 
 -- name: add_credential
 insert into credentials
-  (org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, account_hash,
+  (org_id, id, provider, kind, name, properties, secret_names, secrets, oauth_app_id, account_id, mode, account_hash,
    upsert_key, fingerprint, revision, metadata, health_status, health_notes, health_at, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14, $15, $16, $17, $17, $17)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1, $15, $16, $17, $18, $18, $18)
 on conflict do nothing
 
 -- name: write_credential
 update credentials set
-  name = $3, properties = $4, secret_names = $5, secrets = $6, account_id = $7, account_hash = $8, upsert_key = $9,
-  fingerprint = $10, revision = $11, metadata = $12, health_status = $13, health_notes = $14, health_at = $15,
-  updated_at = $16
+  name = $3, properties = $4, secret_names = $5, secrets = $6, account_id = $7, mode = $8, account_hash = $9,
+  upsert_key = $10, fingerprint = $11, revision = $12, metadata = $13, health_status = $14, health_notes = $15,
+  health_at = $16, updated_at = $17
 where org_id = $1 and id = $2
 
 -- name: describe_credential

@@ -16,7 +16,7 @@ class Account:
 
     `id` is the account's id at the provider (the ledger and the upsert key are made of it), empty where the provider
     takes the secret but does not say; `learned` are properties that the provider's answer fills in or puts right
-    (name, scopes), each named in the kind's schema; `mode` is `live` or `test`, stored as the property `test` where the
+    (name, scopes), each named in the kind's schema; `mode` is `live` or `test`, shown as the property `test` where the
     schema has one; `narrow` says that a credential may see only a part of the account (a restricted key), so that the
     secret's fingerprint belongs to the upsert key.
     """

@@ -38,7 +38,7 @@ def load(settings: Settings, data_dir: Path | None) -> tuple[Key, ...]:
     if not keys:
         raise KeyProblem(
             "HEADRACE_SECRET_KEY is not set. With HEADRACE_DATABASE_URL every process needs the same master key, "
-            "which encrypts the credentials in the database. Make one with `openssl rand -base64 32`, keep it safe "
+            "which encrypts the credentials in the database. Make one with `headrace keys generate`, keep it safe "
             "apart from the database, and set it for each process."
         )
     return tuple({key.id: key for key in keys}.values())
@@ -61,7 +61,7 @@ def _key(text: str, name: str) -> Key:
     if len(secret) != KEY_BYTES:
         raise KeyProblem(
             f"{name} is not 32 bytes in base64 or hex. "
-            "Make one with `openssl rand -base64 32`; several are separated by commas, the one that encrypts first."
+            "Make one with `headrace keys generate`; several are separated by commas, the one that encrypts first."
         )
     # The id follows from the key, so that no process has to be told which key is which; 128 bits of a hash say nothing
     # of a random key.

@@ -89,6 +89,7 @@ create table credentials (
   fingerprint bytea not null,      -- keyed hash of kind and secrets: finds the row while the account is not known
   account_hash bytea not null,     -- keyed hash of (provider, account id), the ledger's key
   account_id text,                 -- as learned from the provider
+  mode text not null check (mode in ('live', 'test')),
   oauth_app_id uuid,
   revision bigint not null default 1,       -- grows with each change of secrets or properties
   metadata json not null default '{}',
