@@ -7,7 +7,7 @@ https://docs.stripe.com/webhooks (signatures).
 import hashlib
 import hmac
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,6 +62,10 @@ def _is_test(properties: Properties, secret: str) -> bool:
     return properties.get("test") is True or secret.startswith(("sk_test_", "rk_test_"))
 
 
+def _mode_told(secret_name: str) -> Callable[[Properties], str]:
+    return lambda properties: "test" if _is_test(properties, str(properties[secret_name])) else "live"
+
+
 def _verify(secret_name: str) -> Any:
     def verify(properties: Properties, now: datetime) -> Generator[Request, Response, Account]:
         """GET /v1/account, which needs no permission with a secret key. A restricted key without the right to read the
@@ -77,9 +81,10 @@ def _verify(secret_name: str) -> Any:
             known = properties.get("stripe_user_id") or (named.group() if named else "")
             return Account(id=str(known), learned=learned, mode=mode, narrow=True)
         account_id, name, business = _account(response.body)
-        if not properties.get("name") and (name or business):
+        oauth = "stripe_user_id" in properties  # a kind that has no name of its own
+        if not oauth and not properties.get("name") and (name or business):
             learned["name"] = str(name or business)
-        if "stripe_user_id" in properties and properties["stripe_user_id"] != account_id:
+        if oauth and properties["stripe_user_id"] != account_id:
             raise Refused(f"the token is of account {account_id}, not of {properties['stripe_user_id']}")
         return Account(id=account_id, learned=learned, mode=mode, narrow=secret.startswith("rk_"))
 
@@ -109,6 +114,7 @@ KEY = CredentialKind(
     secret=frozenset({"secret"}),
     sign=bearer("secret"),
     verify=_verify("secret"),
+    mode_of=_mode_told("secret"),
     aliases={"secret_key": "secret"},
 )
 
@@ -125,6 +131,7 @@ OAUTH2 = CredentialKind(
     secret=frozenset({"access_token", "refresh_token"}),
     sign=bearer("access_token"),
     verify=_verify("access_token"),
+    mode_of=_mode_told("access_token"),
     account_of=lambda properties: str(properties["stripe_user_id"]) if properties.get("stripe_user_id") else None,
     older_names=("stripe_oauth",),
 )
