@@ -362,32 +362,30 @@ create table consumers (           -- FOR UPDATE of this row is the consumer's l
   primary key (stream_id, consumer_id)
 );
 
-create table consumer_positions (  -- the greatest (generation, seq) is in force; one is appended by each turn
+create table consumer_positions (  -- the greatest (generation, seq) is in force; each turn appends one
   stream_id uuid not null,
   consumer_id uuid not null,
   generation integer not null,
-  seq bigint not null,
+  seq bigint not null,             -- who holds the state as of this turn in memory need not read it again
   position bigint not null,        -- everything up to here was delivered, skipped by filter, or is in deliveries
-  due_floor timestamptz not null,  -- no delivery is due at or before this: the search for due ones begins here
-  outstanding integer not null,    -- deliveries handed out and neither acked nor nacked
+  low_group bigint not null,       -- no row of deliveries has a lower group_id
   dead integer not null,           -- rows in dead_letters
   primary key (stream_id, consumer_id, generation, seq)
 );
 
-create table deliveries (          -- a row per record that is out, or waits to be handed out again
+create table deliveries (          -- what was handed out and not acked: a row for the messages of one answer
   stream_id uuid not null,
   consumer_id uuid not null,
-  record_id uuid not null,
-  idx bigint not null,             -- the version handed out
-  next_idx bigint,                 -- a newer version that the position has passed; it waits for the ack
-  seq bigint not null,             -- of the turn that handed it out; with idx it names this delivery
-  handed_out boolean not null,     -- false: nacked, replayed, or a newer version after an ack
-  due_at timestamptz not null,     -- when it may be handed out again
-  deliveries integer not null,     -- of this version
-  nacks integer not null,          -- of this version, without delay
-  primary key (stream_id, consumer_id, record_id)
+  group_id bigint not null,
+  turn bigint not null,            -- seq of the turn that handed them out: with record and idx it names a delivery
+  due_at timestamptz not null,     -- when they may be handed out again
+  record_ids uuid[] not null,
+  idxs bigint[] not null,          -- the versions handed out
+  counts integer[],                -- deliveries of each version; null: one each
+  nacks integer[],                 -- nacks without delay; null: none
+  newer boolean[],                 -- whether the position has passed a newer version; null: none has one
+  primary key (stream_id, consumer_id, group_id)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
-create index deliveries_due on deliveries (stream_id, consumer_id, due_at);
 
 create table dead_letters (
   stream_id uuid not null,
