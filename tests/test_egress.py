@@ -170,7 +170,14 @@ def test_a_base_url_is_the_one_origin() -> None:
     for elsewhere in ("http://127.0.0.1:9001/", "https://127.0.0.1:9000/", "http://localhost:9000/"):
         with pytest.raises(EgressRefused):
             there.admit(elsewhere)
-    for bad in ("ftp://here/", "http://", "nonsense", "http://me:pw@here/"):
+    for bad in (
+        "ftp://here/",
+        "http://",
+        "nonsense",
+        "http://me:pw@here/",
+        "http://169.254.169.254/",
+        "http://[fe80::1]/",
+    ):
         with pytest.raises(EgressRefused):
             Destinations.at_base_url(bad)
 

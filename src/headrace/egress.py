@@ -177,8 +177,12 @@ class Destinations:
 
     @classmethod
     def at_base_url(cls, base_url: str) -> Self:
-        """The one origin of a development `base_url`; EgressRefused when that is no http or https URL with a host."""
-        return cls((), _read(base_url, ("http", "https")).origin())
+        """The one origin of a development `base_url`. EgressRefused when that is no http or https URL with a host, or
+        the host is an address to which no connection will be made."""
+        origin = _read(base_url, ("http", "https")).origin()
+        if origin.host is not None and _is_address(origin.host):
+            check_address(origin.host, private=True)
+        return cls((), origin)
 
     @property
     def private(self) -> bool:
@@ -220,6 +224,14 @@ def _read(url: str, schemes: tuple[str, ...]) -> URL:
     if read.user is not None or read.password is not None:
         raise EgressRefused(f"the URL of {read.host} must not carry a user name or password")
     return read
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _matches(host: str, pattern: str) -> bool:

@@ -15,7 +15,6 @@ from headrace.api.body import Fields, validated
 from headrace.api.fields import Id, Metadata, Name
 from headrace.api.services import Services
 from headrace.db.pool import Conn
-from headrace.egress import EgressRefused
 from headrace.errors import Invalid, NotFound, ProviderFailed, ProviderTimedOut
 from headrace.providers.kit import Refused
 from headrace.vault import credentials, drafts, oauth_apps
@@ -96,8 +95,6 @@ async def verify_firmly(services: Services, draft: Draft, *, prefix: str = "") -
         except Refused as refused:
             field = secret_field(draft.kind, draft.properties)
             raise Invalid({field: [f"is refused by the provider: {refused}"]}) from None
-        except EgressRefused as refused:
-            raise Invalid({f"properties.{drafts.BASE_URL}": [str(refused)]}) from None
     return Verdict(account)
 
 
