@@ -1,19 +1,19 @@
 """A credential made ready for use: what the transport signs with and the pace counts by."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
-from headrace.db.pool import Conn
+from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.egress import Destinations
 from headrace.errors import HeadraceError
 from headrace.providers.kit import CredentialKind, Provider
 from headrace.settings import Settings
-from headrace.vault.credentials import Credential, mode, open_properties
+from headrace.vault.credentials import Credential, get, mode, open_properties
 from headrace.vault.keys import Keyring
 
 SQL = load(__package__, "access.sql")
@@ -105,3 +105,16 @@ async def load_access(
         revision=credential.revision,
         base_url=base_url,
     )
+
+
+def reloader(
+    db: Database, keyring: Keyring, providers: Mapping[str, Provider], settings: Settings
+) -> Callable[[Access], Awaitable[Access]]:
+    """What the transport calls after a 401: the same credential as it is stored now."""
+
+    async def reload(access: Access) -> Access:
+        async with db.api.acquire() as connection:
+            credential = await get(connection, access.org_id, access.credential_id)
+            return await load_access(connection, keyring, providers, credential, settings)
+
+    return reload

@@ -5,10 +5,12 @@ ledger for slots, in batches and at most 250 ms ahead, so that a request costs n
 much to do. Which limits apply is `limits.counted`, the arithmetic is `bucket`, who is next is `precedence`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
+
+import structlog
 
 from headrace.control.syncs import Sync
 from headrace.db.pool import Database
@@ -17,12 +19,15 @@ from headrace.engine.access import Access
 from headrace.engine.account_queue import AccountQueue, Blocked
 from headrace.engine.ledger import Ledger
 from headrace.engine.limits import Counted, SyncLimit
+from headrace.engine.outage import OUTAGE
 from headrace.engine.precedence import Priority
 from headrace.engine.presence import Presence
 from headrace.engine.retry import backoff_s
 from headrace.engine.slots import Slots
 from headrace.http import Request, Response
 from headrace.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 __all__ = ["Blocked", "Pace", "Priority"]
 
@@ -96,31 +101,50 @@ class Pace:
         A refusal for too many requests blocks its class until its Retry-After is over (at least a quarter of a second,
         at most a day), or, without one, for a time that grows with `attempt`; returns the Unix time until then, and
         None when the answer was no such refusal. Headers that tell less left than our own count are believed.
+
+        While the database is away this process alone heeds it.
         """
+        await self._believe(access, response)
+        return await self._heed(access, request, response, attempt)
+
+    async def forget_idle(self) -> None:
+        """Housekeeping: drop rows of the ledger that nobody has used for two days."""
+        await self._ledger.forget_idle(self._clock.now(), _IDLE)
+
+    async def _believe(self, access: Access, response: Response) -> None:
         policy, now = access.provider.limits, self._clock.now()
         for left in policy.remaining(response):
             resets_in = left.resets_in_s
             if resets_in is not None and self._binds(access, left.limit_class, left.remaining, resets_in):
                 resets_at = now.timestamp() + resets_in
-                await self._ledger.told(
-                    access.provider.slug, access.account_hash, left.limit_class, left.remaining, resets_at
+                await self._shared(
+                    self._ledger.told(
+                        access.provider.slug, access.account_hash, left.limit_class, left.remaining, resets_at
+                    )
                 )
-        refusal = policy.too_many(response)
+
+    async def _heed(self, access: Access, request: Request, response: Response, attempt: int) -> float | None:
+        now = self._clock.now()
+        refusal = access.provider.limits.too_many(response)
         if refusal is None:
             return None
+        metrics.REFUSALS.labels(access.provider.slug).inc()
         wait = refusal.retry_after_s if refusal.retry_after_s is not None else backoff_s(attempt)
         until = refusal.until or now + timedelta(seconds=max(wait, _LEAST_WAIT_S))
         until = min(until, now + _LONGEST_BLOCK)
         limit_class = refusal.limit_class or request.limit_class
         published = limits.published_of_class(access, limit_class, self._override)
         self._queue(access).block(limit_class, until.timestamp())
-        await self._ledger.refused(access.provider.slug, published, access.account_hash, limit_class, until.timestamp())
-        metrics.REFUSALS.labels(access.provider.slug).inc()
+        await self._shared(
+            self._ledger.refused(access.provider.slug, published, access.account_hash, limit_class, until.timestamp())
+        )
         return until.timestamp()
 
-    async def forget_idle(self) -> None:
-        """Housekeeping: drop rows of the ledger that nobody has used for two days."""
-        await self._ledger.forget_idle(self._clock.now(), _IDLE)
+    async def _shared(self, write: Awaitable[None]) -> None:
+        try:
+            await write
+        except OUTAGE as error:
+            log.warning("limits_not_shared", error=type(error).__name__)
 
     def _binds(self, access: Access, limit_class: str, remaining: float, resets_in_s: float) -> bool:
         """Whether what is left is less than what our own windows would spend until it resets."""
