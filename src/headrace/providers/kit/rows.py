@@ -184,10 +184,7 @@ class Reader:
 
     def __call__(self, row: Raw, as_of: datetime, partition: str | None = None) -> Record:
         values = decoded(lambda: self._pick(row))
-        ids = values[len(self._named) :]
-        if None in ids:
-            raise ImplementationError(f"a row of {self.collection} has no id where it is declared to be")
-        record = Record(self.collection, "/".join(map(str, ids)), bytes(row), as_of, partition=partition)
+        record = Record(self.collection, self._key(values), bytes(row), as_of, partition=partition)
         for name, value in zip(self._named, values, strict=False):
             if name == "parent":
                 record.parent = None if value is None else str(value)
@@ -197,3 +194,13 @@ class Reader:
                 record.updated = self._time(value)
                 record.version = 0 if record.updated is None else micros(record.updated)
         return record
+
+    def id_of(self, row: Raw) -> str:
+        """The row's id alone."""
+        return self._key(decoded(lambda: self._pick(row)))
+
+    def _key(self, values: tuple[Any, ...]) -> str:
+        ids = values[len(self._named) :]
+        if None in ids:
+            raise ImplementationError(f"a row of {self.collection} has no id where it is declared to be")
+        return "/".join(map(str, ids))
