@@ -15,8 +15,9 @@ _MOST = 10_000
 class Brief(Generic[K, V]):
     """Values by key, each as old as the moment before it was asked for."""
 
-    def __init__(self, life_s: float = LIFE_S) -> None:
+    def __init__(self, life_s: float = LIFE_S, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._life_s = life_s
+        self._monotonic = monotonic
         self._kept: dict[K, tuple[V, float]] = {}
         self._forgotten = 0
 
@@ -32,7 +33,7 @@ class Brief(Generic[K, V]):
         self, keys: Collection[K], load: Callable[[Collection[K]], Awaitable[Mapping[K, V]]]
     ) -> Mapping[K, V]:
         """The values of `keys`; `load` is asked for those that are not kept, and may leave out what is not there."""
-        asked = time.monotonic()
+        asked = self._monotonic()
         found: dict[K, V] = {}
         for key in keys:
             held = self._kept.get(key)
