@@ -23,7 +23,7 @@ from headrace import __version__, first_start
 from headrace.api.app import create_app
 from headrace.api.services import Services
 from headrace.db.launcher import EmbeddedPostgres
-from headrace.db.migrate import migrate
+from headrace.db.migrate import MigrationRefused, migrate
 from headrace.db.pool import Database
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
@@ -119,13 +119,13 @@ async def _serve_for_ever(settings: Settings, ready: Callable[[Running], None]) 
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """A whole process: up inside the block, stopped in order after it.
 
-    Port 0 takes a free one. Raises CannotStart, KeyProblem or MigrationRefused, each saying what to change.
+    Port 0 takes a free one. Raises CannotStart or KeyProblem, saying what to change.
     """
     async with _Parts() as parts:
         listening = parts.enter_context(_listen(settings.host, settings.port))
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         db = await _database(parts, settings)
-        keyring = Keyring.load(settings, None if settings.database_url else settings.data_dir)
+        keyring = Keyring.load(settings, settings.key_dir)
         async with db.api.acquire() as conn:
             await keyring.check(conn)
         first = await first_start.ensure(db, settings.api_token)
@@ -147,8 +147,11 @@ async def _database(parts: _Parts, settings: Settings) -> Database:
         parts.stop_with("postgres", embedded.stop)
     else:
         dsn = settings.database_url.get_secret_value()
-    for name in await migrate(dsn):
-        log.info("migrated", migration=name)
+    try:
+        for name in await migrate(dsn):
+            log.info("migrated", migration=name)
+    except MigrationRefused as error:
+        raise CannotStart(str(error)) from error
     db = await Database.open(dsn)
     parts.stop_with("pools", db.close)
     return db

@@ -32,3 +32,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lease_ttl_s: float = 8.0
     """A worker whose heartbeat is older has lost its syncs."""
+
+    @property
+    def key_dir(self) -> Path | None:
+        """Where the master key of an embedded database lies; None with an external one, whose key must be given."""
+        return None if self.database_url else self.data_dir

@@ -11,7 +11,6 @@ def main() -> None:
     """The entry point. Errors are told in a line or two; the exit code is 1 for them, 2 for a wrong command line."""
     from headrace.cli.app import app
     from headrace.cli.output import complain
-    from headrace.db.migrate import MigrationRefused
 
     try:
         app()
@@ -21,8 +20,6 @@ def main() -> None:
         complain(str(error))
     except HeadraceError as error:
         complain(error.summary)
-    except MigrationRefused as error:
-        complain(str(error))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing more to say, and nowhere to say it
     sys.exit(1)

@@ -1,26 +1,12 @@
 """`headrace demo`: everything at once, to look at and to try things on."""
 
-import asyncio
-import contextlib
 import shutil
-import signal
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
-from headrace import log
-from headrace.cli.demo_screen import Screen
-from headrace.cli.process import run, settings_from
-from headrace.client import AsyncClient, Sync
-from headrace.ids import uuid7
-
-KEY = "sk_test_demo"
-SLUG = "demo"
+from headrace.cli.process import run
 
 
 def demo(
@@ -34,105 +20,15 @@ def demo(
 
     Exit code 0 when the whole account arrived and, with --changes-per-s, changes did; else 1.
     """
+    from headrace import log
+    from headrace.cli.demo_screen import Screen
+    from headrace.cli.demonstration import show
+
     log.configure("text", "warning")
     screen = Screen()
     try:
-        run(_run(screen, records, changes_per_s, data_dir, port, seconds))
+        run(show(screen, records, changes_per_s, data_dir, port, seconds))
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
     if not screen.summary(changes_per_s > 0):
         raise typer.Exit(1)
-
-
-async def _run(
-    screen: Screen, records: int, changes_per_s: float, data_dir: Path, port: int | None, seconds: float | None
-) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    showing = asyncio.create_task(_show(screen, records, changes_per_s, data_dir, port))
-    ending = asyncio.create_task(ended.wait())
-    await asyncio.wait({showing, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in (showing, ending):
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await showing
-
-
-async def _show(screen: Screen, records: int, changes_per_s: float, data_dir: Path, port: int | None) -> None:
-    async with (
-        _server(data_dir, port) as (url, token),
-        _provider(screen, records, changes_per_s) as provider_url,
-        AsyncClient(url, token) as api,
-    ):
-        screen.introduce(url, token, provider_url)
-        stream = await api.streams.create(slug=SLUG)
-        sync = await _sync(api, stream["id"], provider_url)
-        consumer = await api.consumers.create(stream_id=stream["id"], name=SLUG)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_watch_backfill(api, sync, screen))
-            tasks.create_task(_consume(api, consumer["id"], screen))
-
-
-@asynccontextmanager
-async def _server(data_dir: Path, port: int | None) -> AsyncIterator[tuple[str, str]]:
-    from headrace.server import running
-
-    shutil.rmtree(data_dir, ignore_errors=True)
-    settings = settings_from(data_dir=data_dir, port=_free_port() if port is None else port, allow_base_url=True)
-    # The demo is a world of its own, whatever the environment says.
-    alone = {"database_url": None, "role": "all", "api_token": SecretStr(f"demo_{uuid7().hex}"), "secret_key": None}
-    async with running(settings.model_copy(update=alone)) as server:
-        assert server.token is not None
-        yield server.url, server.token
-
-
-@asynccontextmanager
-async def _provider(screen: Screen, records: int, changes_per_s: float) -> AsyncIterator[str]:
-    from headrace.testing.stripe import StripeServer
-    from headrace.testing.stripe.events import Event
-
-    async with StripeServer(records=records, changes_per_s=changes_per_s, limits="real") as server:
-        account = server.account
-
-        def changed(event: Event) -> None:
-            screen.changed(account.id_of(event.collection, event.ordinal))
-
-        account.listeners.append(changed)
-        yield server.base_url
-
-
-async def _sync(api: AsyncClient, stream_id: str, provider_url: str) -> Sync:
-    provider: Any = await api.providers.get("stripe")
-    properties = {"kind": "stripe_key", "name": "demo", "secret": KEY, "test": True, "base_url": provider_url}
-    return await api.syncs.create(
-        name="Demo account",
-        provider="stripe",
-        stream_id=stream_id,
-        collection_ids=[collection["id"] for collection in provider["collections"]],
-        credential={"properties": properties},
-    )
-
-
-async def _watch_backfill(api: AsyncClient, sync: Sync, screen: Screen) -> None:
-    """Tell when the whole account has arrived."""
-    while (await api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:  # noqa: ASYNC110 - over HTTP
-        await asyncio.sleep(0.1)
-    screen.complete()
-
-
-async def _consume(api: AsyncClient, consumer_id: str, screen: Screen) -> None:
-    async with api.consumers.consume(consumer_id, batch_size=500) as messages:
-        async for message in messages:
-            async with message:
-                screen.arrived(message.record)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", 7370))
-        except OSError:
-            return 0
-    return 7370

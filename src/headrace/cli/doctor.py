@@ -1,45 +1,20 @@
 """`headrace doctor`: what is wrong, and what to do about it."""
 
-import shutil
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from headrace.cli import output
-from headrace.cli.database import Unreachable, connection
 from headrace.cli.process import DataDir, run, settings_from
-from headrace.clock import DatabaseClock
-from headrace.db.migrate import OLDEST_MAJOR, shipped
-from headrace.db.pool import Conn
-from headrace.db.queries import load
-from headrace.engine.after_restore import Restored
-from headrace.engine.after_restore import after_restore as make_safe
-from headrace.settings import Settings
-from headrace.vault.keys import Keyring
-from headrace.vault.master import KeyProblem
 
-SQL = load(__package__, "doctor.sql")
-_APPLIED, _WORKERS, _TROUBLED, _CLOCK, _SIZE = SQL.applied, SQL.workers, SQL.troubled_syncs, SQL.clock, SQL.size
+if TYPE_CHECKING:
+    from headrace.engine.after_restore import Restored
+    from headrace.settings import Settings
 
-_ROOM_BYTES = 2 << 30
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "bad": "[red]bad[/red] "}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `advice` says what to do when it is not ok."""
-
-    what: str
-    verdict: Literal["ok", "warn", "bad"]
-    found: str
-    advice: str = ""
 
 
 def doctor(
@@ -55,12 +30,14 @@ def doctor(
     json: output.AsJson = False,
 ) -> None:
     """Look at everything that Headrace stands on and say what is wrong. Exit code 1 when something is."""
+    from headrace.cli.examination import examine
+
     settings = settings_from(data_dir=data_dir)
     if after_restore_:
         done = run(_after_restore(settings))
         print(f"{done.streams} counters moved, {done.consumers} consumers' tokens void, {done.sweeps} sweeps due now.")
         return
-    findings = run(_examine(settings))
+    findings = run(examine(settings))
     if json:
         output.json_lines_as_array(asdict(each) for each in findings)
     else:
@@ -73,105 +50,10 @@ def doctor(
         raise typer.Exit(1)
 
 
-async def _after_restore(settings: Settings) -> Restored:
+async def _after_restore(settings: "Settings") -> "Restored":
+    from headrace.cli.database import connection
+    from headrace.clock import DatabaseClock
+    from headrace.engine.after_restore import after_restore as make_safe
+
     async with connection(settings) as conn:
         return await make_safe(conn, DatabaseClock())
-
-
-async def _examine(settings: Settings) -> list[Finding]:
-    findings = [*_machine(settings)]
-    try:
-        async with connection(settings) as conn:
-            async for finding in _database(conn, settings):
-                findings.append(finding)
-    except Unreachable as error:
-        advice = "Is PostgreSQL up, and HEADRACE_DATABASE_URL right?" if settings.database_url else ""
-        findings.append(Finding("database", "bad", error.summary, advice))
-    return findings
-
-
-def _machine(settings: Settings) -> Iterator[Finding]:
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding("python", "ok", f"{version} on {sys.platform}")
-    if settings.database_url is None:
-        yield _disk(settings.data_dir)
-
-
-def _disk(data_dir: Path) -> Finding:
-    there = next(folder for folder in (data_dir.absolute(), *data_dir.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    return Finding(
-        "disk",
-        "ok" if free > _ROOM_BYTES else "bad",
-        f"{free / (1 << 30):.1f} GiB free for {data_dir}",
-        "With no room PostgreSQL stops taking writes; nothing is lost, and it goes on when there is room again.",
-    )
-
-
-async def _database(conn: Conn, settings: Settings) -> AsyncIterator[Finding]:
-    version = conn.get_server_version()
-    place = "HEADRACE_DATABASE_URL" if settings.database_url else f"embedded, under {settings.data_dir}"
-    yield Finding(
-        "database",
-        "ok" if version.major >= OLDEST_MAJOR else "bad",
-        f"PostgreSQL {version.major}.{version.minor} ({place}), {await conn.fetchval(_SIZE)}",
-        f"PostgreSQL {OLDEST_MAJOR} or newer is needed.",
-    )
-    schema = await _schema(conn)
-    yield schema
-    if schema.verdict == "bad":
-        return
-    yield await _key(conn, settings)
-    async for finding in _engine(conn):
-        yield finding
-
-
-async def _schema(conn: Conn) -> Finding:
-    applied = {}
-    if await conn.fetchval("select to_regclass('schema_migrations') is not null"):
-        applied = {row["name"]: row["checksum"] for row in await conn.fetch(_APPLIED)}
-    known = {migration.name: migration.checksum for migration in shipped()}
-    if missing := sorted(known.keys() - applied.keys()):
-        return Finding("schema", "bad", f"not applied: {', '.join(missing)}", "Run `headrace migrate`.")
-    if unknown := sorted(applied.keys() - known.keys()):
-        return Finding("schema", "bad", f"of a newer headrace: {', '.join(unknown)}", "Run that version.")
-    if changed := sorted(name for name, checksum in known.items() if applied[name] != checksum):
-        return Finding("schema", "bad", f"not as shipped: {', '.join(changed)}", "Run the version that made it.")
-    return Finding("schema", "ok", f"newest ({max(known)})")
-
-
-async def _key(conn: Conn, settings: Settings) -> Finding:
-    try:
-        keyring = Keyring.load(settings, None if settings.database_url else settings.data_dir)
-        await keyring.check(conn)
-    except KeyProblem as error:
-        return Finding("master key", "bad", error.summary)
-    status = await keyring.status(conn)
-    if status.removable:
-        advice = "Take it out of HEADRACE_SECRET_KEY; `headrace keys status` shows which it is."
-        return Finding("master key", "warn", "opens this database; an older one wraps nothing more", advice)
-    return Finding("master key", "ok", "opens this database")
-
-
-async def _engine(conn: Conn) -> AsyncIterator[Finding]:
-    offset_s = abs(float(await conn.fetchval(_CLOCK)) - time.time())
-    yield Finding(
-        "clock",
-        "ok" if offset_s < 5 else "warn",
-        f"{offset_s:.1f} s from the database's",
-        "Headrace goes by the database's clock; set this machine's right for the sake of its logs.",
-    )
-    workers = await conn.fetch(_WORKERS)
-    alive = [row for row in workers if row["age_s"] < 10]
-    yield Finding(
-        "workers",
-        "ok" if alive else "bad",
-        f"{len(alive)} alive" + "".join(f", {row['host']}:{row['pid']}" for row in alive),
-        "No syncs are read. Start `headrace serve` (role all or worker) on this database.",
-    )
-    troubled = await conn.fetch(_TROUBLED)
-    for row in troubled:
-        verdict: Literal["warn", "bad"] = "bad" if row["health_status"] == "error" else "warn"
-        yield Finding(f"sync {row['name']} ({row['id']})", verdict, f"{row['health_status']}: {row['health_notes']}")
-    if not troubled:
-        yield Finding("syncs", "ok", "none in trouble")

@@ -2,15 +2,17 @@
 
 import base64
 import secrets
+from typing import TYPE_CHECKING
 
 import typer
 
 from headrace.cli import output
-from headrace.cli.database import connection
 from headrace.cli.output import AsJson
 from headrace.cli.process import DataDir, run, settings_from
-from headrace.settings import Settings
-from headrace.vault.keys import Keyring, KeyStatus
+
+if TYPE_CHECKING:
+    from headrace.settings import Settings
+    from headrace.vault.keys import KeyStatus
 
 app = typer.Typer(no_args_is_help=True, help="Master keys. Those of this process come from HEADRACE_SECRET_KEY.")
 
@@ -45,15 +47,17 @@ def rotate(data_dir: DataDir = None) -> None:
     print(f"{count} data keys are wrapped anew. `headrace keys status` says whether the old master key may go.")
 
 
-def _keyring(settings: Settings) -> Keyring:
-    return Keyring.load(settings, None if settings.database_url else settings.data_dir)
+async def _status(settings: "Settings") -> "KeyStatus":
+    from headrace.cli.database import connection
+    from headrace.vault.keys import Keyring
 
-
-async def _status(settings: Settings) -> KeyStatus:
     async with connection(settings) as conn:
-        return await _keyring(settings).status(conn)
+        return await Keyring.load(settings, settings.key_dir).status(conn)
 
 
-async def _rotate(settings: Settings) -> int:
+async def _rotate(settings: "Settings") -> int:
+    from headrace.cli.database import connection
+    from headrace.vault.keys import Keyring
+
     async with connection(settings) as conn:
-        return await _keyring(settings).rotate(conn)
+        return await Keyring.load(settings, settings.key_dir).rotate(conn)

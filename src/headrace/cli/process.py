@@ -1,16 +1,19 @@
-"""Options and running of the commands that are a process of their own, not clients of one."""
+"""Options and running of the commands that are a process of their own, not clients of one.
+
+What these commands stand on is imported when they run: the others should not wait for it.
+"""
 
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-import uvloop
-from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
-from headrace.settings import Settings
+
+if TYPE_CHECKING:
+    from headrace.settings import Settings
 
 T = TypeVar("T")
 
@@ -24,8 +27,12 @@ class BadSettings(HeadraceError):
     """The environment or the command line holds a setting that cannot be."""
 
 
-def settings_from(**given: Any) -> Settings:
+def settings_from(**given: Any) -> "Settings":
     """The settings of the environment, with those of the command line above them."""
+    from pydantic import ValidationError
+
+    from headrace.settings import Settings
+
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
@@ -36,5 +43,7 @@ def settings_from(**given: Any) -> Settings:
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end on uvloop."""
+    import uvloop
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from headrace import log
 from headrace.cli.process import DataDir, run, settings_from
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def serve(
     it starts one of its own under the data folder. The first start makes an organisation and its admin token, and
     prints the token once, unless HEADRACE_API_TOKEN gives it.
     """
-    from headrace import server
+    from headrace import log, server
 
     settings = settings_from(data_dir=data_dir, host=host, port=port, role=role, log_format=log_format)
     log.configure(settings.log_format, settings.log_level)
