@@ -90,15 +90,16 @@ class CommandProcess:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        await self._end()
+        await self.ended()
 
     async def stop(self, timeout_s: float = 30.0) -> int:
         """SIGTERM; the exit code. Raises TimeoutError when it does not end."""
         self.signal(signal.SIGTERM)
         async with asyncio.timeout(timeout_s):
-            return await self._end()
+            return await self.ended()
 
-    async def _end(self) -> int:
+    async def ended(self) -> int:
+        """Wait until the process has ended by itself; its exit code."""
         if self._process is None:
             return 0
         code = await self._process.wait()
