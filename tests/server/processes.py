@@ -82,3 +82,13 @@ async def _execute(url: str, statement: str) -> None:
         await conn.execute(statement)
     finally:
         await conn.close()
+
+
+@asynccontextmanager
+async def copy_of_database(url: str) -> AsyncIterator[str]:
+    """The URL of a copy of the database as it is now; nobody may be connected to it meanwhile."""
+    name, original = f"c_{uuid4().hex}", urlsplit(url).path.removeprefix("/")
+    admin = urlunsplit(urlsplit(url)._replace(path="/postgres"))
+    await _execute(admin, f'create database "{name}" template "{original}"')
+    yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    await _execute(admin, f'drop database "{name}" with (force)')
