@@ -91,6 +91,7 @@ async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]
                 children.as_of,
                 parent=children.parent,
                 partition=row["partition"],
+                slack=children.slack,
             )
             for row in rows
         ]

@@ -61,12 +61,16 @@ class Mention:
 
 @dataclass(slots=True)
 class ChildSet:
-    """The children of one parent are exactly `ids` as of then: others that are held with this parent are deleted."""
+    """The children of one parent are exactly `ids` as of then: others that are held with this parent are deleted.
+
+    Where `slack` leaves open which is the later, the set or the picture held of a child, that child is unclear.
+    """
 
     collection: str
     parent: str
     ids: frozenset[str]
     as_of: datetime
+    slack: timedelta = NO_SLACK
 
 
 Item = Record | Delete | Mention | ChildSet
