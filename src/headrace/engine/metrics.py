@@ -42,4 +42,4 @@ LEASE_CHANGES = Counter(
 RUNNER_FAILURES = Counter("headrace_runner_failures", "Syncs whose run ended by an unexpected error.", ["provider"])
 HEARTBEAT_AGE = Gauge("headrace_heartbeat_age_seconds", "Since this process's last heartbeat reached the database.")
 LOOP_LAG = Gauge("headrace_event_loop_lag_seconds", "How late the event loop was, at most, in the last few seconds.")
-PURGED = Counter("headrace_records_purged", "Records that housekeeping removed, by cause.", ["cause"])
+PURGED = Counter("headrace_rows_purged", "Rows of records that purges removed.")

@@ -1,0 +1,13 @@
+-- name: changed
+-- Of the syncs held, those whose configuration or credential was written since; a margin covers late commits.
+select s.org_id, s.id, s.updated_at, c.revision as credential_revision
+from syncs s join credentials c on c.org_id = s.org_id and c.id = s.credential_id
+where s.id = any ($1) and s.deleted_at is null and (s.updated_at > $2 or c.updated_at > $2)
+
+-- name: unusable
+-- The holder cannot run the sync: it says so in its health.
+update sync_states set
+  health_status = 'error', health_notes = $3, erroring_since = coalesce(erroring_since, $4),
+  consecutive_errors = consecutive_errors + 1
+where stream_id = $1 and sync_id = $2
+  and exists (select 1 from sync_epochs where stream_id = $1 and sync_id = $2 and epoch = $5)
