@@ -1,6 +1,7 @@
 """Those who call the API in tests, each with a token of its own."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,15 @@ from fastapi import FastAPI
 
 from headrace.api.services import Services
 from headrace.control import orgs, tokens
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> None:
+    """Wait until the condition holds; a minute is the end of all patience."""
+    async with asyncio.timeout(60):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 class Caller:

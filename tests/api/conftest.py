@@ -1,23 +1,26 @@
 """The API on a real database, called without a network: the app, and callers with tokens of every kind."""
 
+import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import uvicorn
 from callers import Caller, Callers
 from fastapi import FastAPI
-from headrace.engine.transport import Transport
 from headrace.stream.consumers.dispatcher import Dispatcher
-from headrace.stream.wake import Wakeups
 from shop import SHOP
 
 from headrace.api.app import create_app
 from headrace.api.services import Services
 from headrace.db.pool import Database
 from headrace.engine.pace import Pace
+from headrace.engine.transport import Transport
 from headrace.ids import uuid7
 from headrace.settings import Settings
+from headrace.stream.wake import Wakeups
 from headrace.vault.keys import Keyring
 from headrace.vault.sealing import KEY_BYTES, Key
 
@@ -70,3 +73,16 @@ async def stranger(callers: Callers) -> Caller:
 async def stream(admin: Caller) -> dict[str, Any]:
     made: dict[str, Any] = await admin.ok("POST", "/v1/streams", {"slug": "main"})
     return made
+
+
+@pytest.fixture
+async def base_url(app: FastAPI) -> AsyncIterator[str]:
+    """The app over real HTTP, on a free port of the loopback."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    await serving
+    listening.close()

@@ -4,12 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from callers import Caller, Callers
+from callers import Caller, Callers, until
 
 from headrace.api.services import Services
 from headrace.control import streams
 from headrace.ids import uuid7
 
+WAITING = """
+    select exists (
+      select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like '%idempotency_keys%'
+    )
+"""
 KEY = {"Idempotency-Key": "k1"}
 
 
@@ -108,9 +114,7 @@ async def test_a_second_call_waits_for_the_first(
     first = asyncio.create_task(admin("POST", "/v1/streams", {"slug": "a"}, headers=KEY))
     await inside.wait()
     second = asyncio.create_task(admin("POST", "/v1/streams", {"slug": "a"}, headers=KEY))
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%idempotency_keys%'"
-    while not await services.db.api.fetchval(waiting):
-        await asyncio.sleep(0.01)
+    await until(lambda: services.db.api.fetchval(WAITING))
     assert not second.done()
     go_on.set()
     assert (await first).content == (await second).content

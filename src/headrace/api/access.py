@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headrace.api.answers import problem
 from headrace.api.metrics import REQUESTS, SECONDS, UNDER_WAY
 from headrace.api.problems import UNFORESEEN, foreseen
+from headrace.ids import parse_uuid
 
 log = structlog.get_logger()
 
 _SLOW_S = 5.0
-_SECRET_PARAMETERS = frozenset({"secret", "token"})
 _SOURCE = str(Path(__file__).parents[2]) + "/"
 
 
@@ -97,10 +97,11 @@ def _template(scope: Scope) -> str:
 
 
 def _named(scope: Scope) -> dict[str, Any]:
-    """Who asked for what: the route's template, its ids, organisation and token."""
+    """Who asked for what: the route's template, its ids (nothing else: a secret may have been pasted into the path),
+    organisation and token."""
     fields: dict[str, Any] = {"method": _method(scope), "route": _template(scope)}
     parameters: Mapping[str, str] = scope.get("path_params") or {}
-    fields |= {name: value[:100] for name, value in parameters.items() if name not in _SECRET_PARAMETERS}
+    fields |= {name: value for name, value in parameters.items() if parse_uuid(value) is not None}
     principal = scope.get("state", {}).get("principal")
     if principal is not None:
         fields |= {"org_id": str(principal.org_id), "token_id": str(principal.token_id)}

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import Field
+
 from headrace.api.body import Fields, validated
-from headrace.api.fields import Id, Metadata, Name
+from headrace.api.fields import UNSET, Id, Metadata, Name
 from headrace.api.services import Services
 from headrace.db.pool import Conn
+from headrace.engine.access import scrub
 from headrace.errors import Invalid, NotFound, ProviderFailed, ProviderTimedOut
 from headrace.providers.kit import Refused
 from headrace.vault import credentials, drafts, oauth_apps
@@ -31,10 +34,10 @@ class CredentialCreate(Fields):
     output_only = frozenset({"id", "kind", "oauth_app", "health", "created_at", "updated_at"})
 
     properties: dict[str, Any]
-    provider: str | None = None
+    provider: Annotated[str, Field(min_length=1, max_length=63)] = UNSET
     oauth_app_id: Id | None = None
     name: Name | None = None
-    metadata: Metadata | None = None
+    metadata: Metadata = UNSET
 
 
 def kinds_of(services: Services) -> Kinds:
@@ -93,8 +96,10 @@ async def verify_firmly(services: Services, draft: Draft, *, prefix: str = "") -
         try:
             account = await services.transport.verify(services.providers[draft.provider], draft.kind, draft.properties)
         except Refused as refused:
+            # Some providers repeat the key in their refusal.
+            reason = scrub(str(refused), draft.kind, draft.properties)
             field = secret_field(draft.kind, draft.properties)
-            raise Invalid({field: [f"is refused by the provider: {refused}"]}) from None
+            raise Invalid({field: [f"is refused by the provider: {reason}"]}) from None
     return Verdict(account)
 
 

@@ -1,0 +1,89 @@
+"""Webhooks in: genuine ones make the sync look at once, others do nothing."""
+
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import pytest
+from callers import Caller, until
+
+from headrace.api.services import Services
+
+SIGNED = {"X-Shop-Signature": "whsec_1"}
+
+
+@pytest.fixture
+async def sync(admin: Caller, stream: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = await admin.ok(
+        "POST",
+        "/v1/syncs",
+        {
+            "provider": "shop",
+            "stream_id": stream["id"],
+            "name": "x",
+            "collection_ids": ["shop:order"],
+            "credential": {"properties": {"kind": "shop_key", "secret": "sk_1"}},
+        },
+    )
+    return made
+
+
+async def address(admin: Caller, sync: dict[str, Any], signing_secret: str = "whsec_1") -> str:
+    answer = await admin.ok("PUT", f"/v1/syncs/{sync['id']}/webhook", {"signing_secret": signing_secret})
+    return urlsplit(answer["url"]).path
+
+
+async def hinted(services: Services, sync: dict[str, Any]) -> bool:
+    at = await services.db.api.fetchval("select hinted_at from sync_states where sync_id = $1", UUID(sync["id"]))
+    return at is not None
+
+
+async def test_a_genuine_webhook_is_a_hint_and_wakes_the_engine(
+    admin: Caller, sync: dict[str, Any], services: Services
+) -> None:
+    path = await address(admin, sync)
+    heard: list[str] = []
+    await services.db.listen("headrace_sync", heard.append)
+    assert await admin.ok("POST", path, {"any": "thing"}, headers=SIGNED) == {"received": True}
+    assert await hinted(services, sync)
+
+    async def came() -> bool:
+        return sync["id"] in heard
+
+    await until(came)
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Shop-Signature": "whsec_2"}])
+async def test_a_webhook_that_is_not_genuine_does_nothing(
+    admin: Caller, sync: dict[str, Any], services: Services, headers: dict[str, str]
+) -> None:
+    path = await address(admin, sync)
+    await admin.fails(400, "POST", path, {}, headers=headers)
+    assert not await hinted(services, sync)
+
+
+async def test_an_address_without_its_secret_takes_nothing(
+    admin: Caller, sync: dict[str, Any], services: Services
+) -> None:
+    path = await address(admin, sync)
+    for wrong in (f"/webhooks/{sync['id']}/x", f"/webhooks/{uuid4()}/{path.rsplit('/')[-1]}", "/webhooks/x/y"):
+        await admin.fails(404, "POST", wrong, {}, headers=SIGNED)
+    assert not await hinted(services, sync)
+
+
+async def test_a_new_address_voids_the_older_one(admin: Caller, sync: dict[str, Any]) -> None:
+    older = await address(admin, sync)
+    newer = await address(admin, sync, "whsec_3")
+    await admin.fails(404, "POST", older, {}, headers=SIGNED)
+    await admin.ok("POST", newer, {}, headers={"X-Shop-Signature": "whsec_3"})
+
+
+async def test_a_deleted_sync_takes_no_webhooks(admin: Caller, sync: dict[str, Any]) -> None:
+    path = await address(admin, sync)
+    await admin.ok("DELETE", f"/v1/syncs/{sync['id']}")
+    await admin.fails(404, "POST", path, {}, headers=SIGNED)
+
+
+async def test_a_webhook_needs_no_token(admin: Caller, sync: dict[str, Any]) -> None:
+    path = await address(admin, sync)
+    await admin.ok("POST", path, {}, headers={**SIGNED, "Authorization": ""})
