@@ -175,7 +175,7 @@ LISTED = (
     Listed(_plain("reporting.report_run", "/v1/reporting/report_runs"), look_back=DAY),
     Listed(_plain("review", "/v1/reviews")),
     Listed(SETUP_INTENT, look_back=DAY),
-    Listed(_plain("shipping_rate", "/v1/shipping_rates"), events=False, sweep_every=HOUR),
+    Listed(_plain("shipping_rate", "/v1/shipping_rates"), events=False, look_back=DAY, sweep_every=HOUR),
     Listed(
         Resource(
             "subscription", "/v1/subscriptions", ((("status", "all"),),), embedded={"items": "stripe:subscription_item"}

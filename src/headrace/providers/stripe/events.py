@@ -97,31 +97,32 @@ class Events:
         child = self._children.get(name)
         if child is None or child.collection not in ctx.collections:
             return []
-        return self._of_child(child, event, str(key), customer, account, text, when)
+        return self._of_child(child, event, str(key), customer, account, when)
 
     def _of_resource(
         self, ctx: Context, resource: Resource, event: _Event, key: str, text: bytes, when: datetime
     ) -> list[Change]:
+        collection, carried = resource.collection, resource.embedded.values()
         if event.type.endswith(".deleted") and event.type not in _STAYS:
-            return [(resource.collection, key, when, resource.gone(ctx, key, when, SLACK))]
-        if ctx.collections.isdisjoint((resource.collection, *resource.embedded.values())):
+            return [(collection, key, when, resource.gone(ctx, key, when, SLACK))]
+        if ctx.collections.isdisjoint((collection, *carried)):
             return []
-        if event.api_version != VERSION or is_cut(text):
-            return [(resource.collection, key, when, [Mention(resource.collection, key, when)])]
-        moment = Moment(when, updated=when, slack=SLACK)
-        return [(resource.collection, key, when, resource.items(ctx, text, moment, sets=True))]
+        # An older event of another page must not bring back a child that is gone: no tombstone tells of children that
+        # were never held. So they are read as they are now, with their parent.
+        as_it_is = event.api_version != VERSION or is_cut(text) or not ctx.collections.isdisjoint(carried)
+        if as_it_is:
+            return [(collection, key, when, [Mention(collection, key, when)])]
+        return [(collection, key, when, resource.items(ctx, text, Moment(when, updated=when, slack=SLACK)))]
 
     def _of_child(
-        self, child: Child, event: _Event, key: str, customer: Any, account: Any, text: bytes, when: datetime
+        self, child: Child, event: _Event, key: str, customer: Any, account: Any, when: datetime
     ) -> list[Change]:
-        if account is not None and customer is None:
+        """Children are read as they are now, for the same reason: the parent may be gone."""
+        if customer is None and account is not None:
             return []  # a bank account or card to which a connected account is paid out
-        moment = Moment(when, updated=when, slack=SLACK)
         parent = None if customer is None else str(customer)
-        if event.type.endswith(".deleted"):
-            return [(child.collection, key, when, child.gone(key, moment, parent))]
-        if event.api_version == VERSION or customer is None:
-            return [(child.collection, key, when, child.items(text, moment))]
+        if parent is None or event.type.endswith(".deleted"):
+            return [(child.collection, key, when, child.gone(key, Moment(when, slack=SLACK), parent))]
         return [(child.collection, key, when, [Mention(child.collection, key, when, parent=parent)])]
 
     def _elsewhere(self, ctx: Context, name: str, text: bytes, when: datetime) -> list[Change]:

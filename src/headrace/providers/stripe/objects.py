@@ -212,7 +212,7 @@ class Resource:
     def gone(self, ctx: Context, key: str, as_of: datetime, slack: timedelta = timedelta(0)) -> list[Item]:
         """The object is deleted, and what hangs from it with it."""
         sets: list[Item] = [
-            ChildSet(child, key, frozenset(), as_of) for child in self.dependents if child in ctx.collections
+            ChildSet(child, key, frozenset(), as_of, slack) for child in self.dependents if child in ctx.collections
         ]
         wanted = self.collection in ctx.collections
         return [Delete(self.collection, key, as_of, slack=slack), *sets] if wanted else sets
