@@ -1,7 +1,7 @@
 """Faults on demand, told in data: what kind, on which requests, how often."""
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -113,12 +113,13 @@ class _Armed:
 class Faults:
     """The faults that stand at a server now: added and cleared at run time; the same for the same seed and requests.
 
-    `revision` grows with each change, so that what depends on standing faults can be kept until then.
+    `changed` is called after each change, for what depends on standing faults.
     """
 
     def __init__(self, kinds: Iterable[str], seed: int = 0, standing: Iterable[Fault] = ()) -> None:
         self.kinds = frozenset(kinds)
-        self.revision = 0
+        self.changed: Callable[[], None] = lambda: None
+        self._added = 0
         self._seed = seed
         self._armed: list[_Armed] = []
         self._by_kind: dict[str, list[_Armed]] = {}
@@ -129,11 +130,16 @@ class Faults:
         """Let the fault stand. Raises ValueError for a kind that this server does not know."""
         if fault.kind not in self.kinds:
             raise ValueError(f"no fault {fault.kind!r} here; there are {', '.join(sorted(self.kinds))}")
-        self.revision += 1
-        armed = _Armed(fault, f"{self._seed}/{self.revision}/{fault.kind}")
-        self._armed.append(armed)
-        self._by_kind.setdefault(fault.kind, []).append(armed)
+        self._added += 1
+        self._stand([*self._armed, _Armed(fault, f"{self._seed}/{self._added}/{fault.kind}")])
         return fault
+
+    def _stand(self, armed: list[_Armed]) -> None:
+        self._armed = armed
+        self._by_kind = {}
+        for each in armed:
+            self._by_kind.setdefault(each.fault.kind, []).append(each)
+        self.changed()
 
     def add(self, kind: str, **values: Any) -> Fault:
         """Let a fault stand: `faults.add("slow", path="/v1/customers*", probability=0.2, delay_s=1.5)`."""
@@ -141,11 +147,7 @@ class Faults:
 
     def clear(self, kind: str | None = None) -> None:
         """Take away all faults, or those of one kind."""
-        self.revision += 1
-        self._armed = [armed for armed in self._armed if kind is not None and armed.fault.kind != kind]
-        self._by_kind = {}
-        for armed in self._armed:
-            self._by_kind.setdefault(armed.fault.kind, []).append(armed)
+        self._stand([armed for armed in self._armed if kind is not None and armed.fault.kind != kind])
 
     @contextmanager
     def during(self, kind: str, **values: Any) -> Iterator[Fault]:
@@ -154,9 +156,7 @@ class Faults:
         try:
             yield fault
         finally:
-            self._armed = [armed for armed in self._armed if armed.fault is not fault]
-            self._by_kind[kind] = [armed for armed in self._by_kind.get(kind, []) if armed.fault is not fault]
-            self.revision += 1
+            self._stand([armed for armed in self._armed if armed.fault is not fault])
 
     def strikes(self, kind: str, path: str, method: str = "GET") -> Fault | None:
         """The first fault of this kind that strikes this request; each that is asked has had its throw."""

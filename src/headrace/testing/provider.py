@@ -55,7 +55,8 @@ class ProviderServer:
         self._alive: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._seen_revision = -1
+        self._set_clock()
+        self.faults.changed = self.standing_changed
 
     # What a provider says for itself.
 
@@ -77,6 +78,9 @@ class ProviderServer:
 
     def standing_changed(self) -> None:
         """Faults were added or cleared: what depends on standing ones is brought up to date."""
+        self._set_clock()
+
+    def _set_clock(self) -> None:
         self.clock.offset_s = sum(fault.option("offset_s", 300.0) for fault in self.faults.standing("clock"))
 
     # The life of the server.
@@ -131,9 +135,6 @@ class ProviderServer:
         if call.path.startswith("/_control"):
             return self.control.answer(call)
         moment = time()
-        if self._seen_revision != self.faults.revision:
-            self._seen_revision = self.faults.revision
-            self.standing_changed()
         reply, fault = self._before(call) if self.faults else (None, "")
         if reply is None:
             used_up = self._limiter.take(self.allowances(call), monotonic()) if self.limits == "real" else None

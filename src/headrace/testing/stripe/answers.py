@@ -134,3 +134,8 @@ def aged_out(event_id: str) -> StripeError:
     return StripeError(
         400, f"The event '{event_id}' is no longer available because it's aged out of our retention policy."
     )
+
+
+def not_enabled(product: str) -> StripeError:
+    """What an account that has not signed up for a product is told (Issuing, Terminal, …)."""
+    return StripeError(400, f"Your account is not set up to use {product}. Please visit https://dashboard.stripe.com/.")

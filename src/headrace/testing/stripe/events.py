@@ -25,7 +25,7 @@ Key = tuple[int, int, int, int]
 
 _LOGGED = 1 << 46
 _COLLECTIONS = 128
-_NEWEST: Key = (1 << 62, 0, 0, 0)
+_NEWEST: Key = (1 << 62, 1, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

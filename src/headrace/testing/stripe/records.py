@@ -1,8 +1,10 @@
 """Faults of records: what a careless reader of JSON trips over. A record that has one has it in every reading."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import count
 
 import orjson
 
@@ -11,18 +13,21 @@ from headrace.testing.stripe.catalog import RESOURCES
 from headrace.testing.stripe.ids import chosen, share
 from headrace.testing.stripe.population import Population
 
-RECORD_KINDS = frozenset({"new_field", "huge", "wide", "deep", "no_created", "odd_id", "ties"})
+RECORD_KINDS = frozenset({"new_field", "huge", "wide", "deep", "no_created", "odd_id", "ties", "rotating_links"})
 """`path` is matched with the collection's list path, `probability` is the share of its records that have the fault:
 
 `new_field` fields that no documentation names, with numbers that a float cannot hold · `huge` a record of `bytes`
 (default 16 000 000) · `wide` `fields` more fields (default 10 000) · `deep` lists nested `depth` deep (default 500) ·
 `no_created` the time of birth missing, or as the text or null that `as` names · `odd_id` ids with every character ·
-`ties` all records are born in seconds that are multiples of `second` (default 3600)."""
+`ties` all records are born in seconds that are multiples of `second` (default 3600) · `rotating_links` signed links
+are others at every reading."""
 
 _NEW_FIELD = (
     b'"x_new_field":{"exact":1.10,"whole":1.0,"large":9007199254740993,"tiny":1e-7,"text":"\\u2028\\ud83c\\udf3e",'
     b'"list":[],"none":null}'
 )
+
+_LINK = re.compile(rb'"https://(?:pay|invoice|files|checkout)\.stripe\.com/[^"]*')
 
 Splice = Callable[[bytes], bytes]
 
@@ -87,10 +92,21 @@ def _splice(fault: Fault, created: str) -> Splice:
             depth = int(fault.option("depth", 500))
             nested = b'"x_deep":' + b"[" * depth + b"]" * depth
             return lambda raw: _with(raw, nested)
+        case "rotating_links":
+            return _rotating(count())
         case "no_created":
             return lambda raw: _without(raw, created, fault.option("as", "missing"))
         case _:
             return lambda raw: _with(raw, _NEW_FIELD)
+
+
+def _rotating(turns: Iterator[int]) -> Splice:
+    """Links differ in their signature from one reading to the next, as Stripe's do (receipts, hosted invoices)."""
+
+    def splice(raw: bytes) -> bytes:
+        return _LINK.sub(lambda link: link[0] + b"&t=%d" % next(turns), raw)
+
+    return splice
 
 
 def _with(raw: bytes, field: bytes) -> bytes:

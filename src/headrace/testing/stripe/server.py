@@ -44,6 +44,7 @@ LIST_KINDS = frozenset(
         "endless_page",
         "duplicates",
         "hidden",
+        "not_enabled",
         "expired_cursor",
         "lost_ties",
         "foreign_url",
@@ -55,7 +56,7 @@ LIST_KINDS = frozenset(
 )
 """`empty_page` no data, has_more true · `endless_page` the first page again, has_more true · `duplicates` the page
 begins with the last `rows` (default 3) of the one before · `hidden` a permission is missing and the list shows empty ·
-`expired_cursor` a cursor is refused with 400 · `lost_ties` a cursor within a window of `created` loses the rest of its
+`not_enabled` 400, the account has not signed up for it · `expired_cursor` a cursor is refused with 400 · `lost_ties` a cursor within a window of `created` loses the rest of its
 second · `foreign_url` the list's url names another host · `…_while_paging` the collection changes before the page is
 made; a deletion takes the cursor's object · `late_objects` a new object is listed only after `delay_s` (default 5)."""
 
@@ -289,6 +290,8 @@ class StripeServer(ProviderServer):
                 raise answers.StripeError(400, f"Missing required param: {by}.", code="parameter_missing", param=by)
             url += f"?{by}={parent}"
         self._disturb(account, resource, call, query)
+        if self.faults.strikes("not_enabled", call.path):
+            raise answers.not_enabled(resource.name.partition("_")[0].title())
         if query.starting_after and self.faults.strikes("expired_cursor", call.path):
             raise answers.missing(resource.object, query.starting_after, "starting_after")
         under = None if parent is None else parent_ordinal(account, resource, parent)

@@ -1,0 +1,124 @@
+"""Drives page functions over HTTP, without engine and database: for the laws, and to look at a connector alone."""
+
+import asyncio
+from collections.abc import Generator, Iterable, Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any, Self, TypeVar
+from urllib.parse import quote_plus, urlsplit
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from headrace.clock import from_unix
+from headrace.http import Request, Response
+from headrace.providers.kit import Account, Context, Cursor, Fault, Faulted, Page, PageFunction, Provider, Window
+
+R = TypeVar("R")
+_RETRIED = frozenset({"rate", "quota", "transient"})
+_SKEW = timedelta(seconds=1.5)
+
+
+class Driver:
+    """Sends what page functions ask for, signed, to the provider at `properties["base_url"]`.
+
+    Faults that pass are tried again, `tries` times in all, after `wait_s`; others are raised as `Faulted`. `asked` are
+    the requests sent so far. `offset` is how far the provider's clock is ahead, as its Date header says.
+    """
+
+    def __init__(
+        self, provider: Provider, kind: str, properties: Mapping[str, Any], *, tries: int = 8, wait_s: float = 0.02
+    ) -> None:
+        self.provider = provider
+        self.asked: list[Request] = []
+        self.offset = timedelta(0)
+        self._kind = next(each for each in provider.kinds if each.kind == kind)
+        self._properties = properties
+        self._tries = tries
+        self._wait_s = wait_s
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._session.close()
+
+    def now(self) -> datetime:
+        """The present in the provider's clock."""
+        return from_unix(time()) + self.offset
+
+    def context(self, collections: Iterable[str]) -> Context:
+        known = {name: value for name, value in self._properties.items() if name not in self._kind.secret}
+        return Context(known, self.now(), self.provider.reads(collections))
+
+    async def verify(self) -> Account:
+        """Whose credential it is; the provider's clock is known thereafter. Raises Refused, Faulted."""
+        return await self.run(self._kind.verify(self._properties, self.now()))
+
+    async def page(
+        self, function: PageFunction, collections: Iterable[str], window: Window, cursor: Cursor | None
+    ) -> Page:
+        """One page. The cursor goes through JSON first, as it does through a checkpoint."""
+        kept = None if cursor is None else orjson.loads(orjson.dumps(cursor))
+        return await self.run(function(self.context(collections), window, kept))
+
+    async def run(self, steps: Generator[Request, Response, R]) -> R:
+        """Answer the requests of a generator until it returns. Raises Faulted."""
+        try:
+            request = next(steps)
+            while True:
+                response = await self.send(request)
+                request = steps.send(response)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+
+    async def send(self, request: Request) -> Response:
+        """Send, and send again what may pass. Raises Faulted for an answer that is no success."""
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = await self._attempt(request)
+            if isinstance(outcome, Response):
+                return outcome
+            if outcome.kind not in _RETRIED or attempt >= self._tries:
+                raise Faulted(outcome)
+            await asyncio.sleep(self._wait_s * attempt)
+
+    async def _attempt(self, request: Request) -> Response | Fault:
+        """Send once: the answer, or what was wrong with it."""
+        try:
+            response = await self._once(request)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            return Fault("transient", repr(error))
+        fault = None if response.status in request.accept else self.provider.fault(response)
+        return fault or response
+
+    async def _once(self, request: Request) -> Response:
+        self.asked.append(request)
+        prepared = self.provider.prepare(request)
+        signed = prepared if prepared.anonymous else self._kind.sign(prepared, self._properties, self.now())
+        url = signed.url
+        if not urlsplit(url).netloc:
+            url = self.provider.base_url(self._properties).rstrip("/") + url
+        if signed.query:
+            pairs = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in signed.query)
+            url += ("&" if "?" in url else "?") + pairs
+        sent_at = self.now()
+        async with self._session.request(
+            signed.method, URL(url, encoded=True), headers=dict(signed.headers), data=signed.body, allow_redirects=False
+        ) as answer:
+            body = await answer.read()
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            self._learn(headers)
+            return Response(answer.status, body, sent_at, headers, str(answer.url))
+
+    def _learn(self, headers: Mapping[str, str]) -> None:
+        """Take the provider's clock from its Date header; within its whole seconds the clocks count as one."""
+        if "date" in headers:
+            ahead = parsedate_to_datetime(headers["date"]) - from_unix(time())
+            if abs(ahead - self.offset) > _SKEW:
+                self.offset = ahead if abs(ahead) > _SKEW else timedelta(0)
