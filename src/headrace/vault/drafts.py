@@ -119,16 +119,16 @@ def present_names(kind: CredentialKind, given: Mapping[str, Any]) -> dict[str, A
 
 def check(kind: CredentialKind, properties: Mapping[str, Any], *, allow_base_url: bool) -> None:
     """Raise Invalid with every reason for which these are no properties of `kind`."""
-    found: Reasons = {}
-    for name in sorted(kind.secret):
-        if looks_masked(properties.get(name)):
-            found[f"properties.{name}"] = ["is masked: give the secret itself, or leave the field out"]
     schema = kind.schema
+    found: Reasons = {}
     if at_base_url(kind, properties) is not None:
         schema = {**schema, "properties": {**schema.get("properties", {}), BASE_URL: _BASE_URL_SCHEMA}}
         found.update(_base_url_reasons(properties[BASE_URL], allow_base_url))
     for place, why in reasons(schema, properties, "properties").items():
         found.setdefault(place, []).extend(why)
+    for name in sorted(kind.secret):
+        if looks_masked(properties.get(name)):
+            found[f"properties.{name}"] = ["is masked: give the secret itself, or leave the field out"]
     if found:
         raise Invalid(found)
 
