@@ -4,8 +4,6 @@ import asyncio
 import random
 from typing import Any
 
-import orjson
-
 from headrace.testing.stripe.account import Account, NotAllowed
 from headrace.testing.stripe.catalog import ACTIONS, RESOURCES
 
@@ -78,28 +76,3 @@ class Mutator:
         if verbs and self._dice.random() < 0.3:
             return dict(self._dice.choice(verbs))
         return {"metadata": {"turn": str(self._account.changes), "score": str(self._dice.randrange(1000))}}
-
-
-def disturb(account: Account, collection: str, how: str, cursor: str | None, dice: random.Random) -> None:
-    """Change a collection while it is being paged through: `insert`, `update` or `delete` an object; the one that the
-    cursor names goes first when deleting."""
-    store = account.store(collection)
-    if how == "insert":
-        if RESOURCES[collection].child is None:
-            account.create(collection)
-        return
-    ordinal = account.ordinal(collection, cursor) if how == "delete" and cursor else None
-    if ordinal is None or ordinal in store.gone:
-        alive = [each for each in (dice.randrange(store.end) for _ in range(_TRIES)) if each not in store.gone]
-        if not alive:
-            return
-        ordinal = alive[0]
-    object_id = account.id_of(collection, ordinal)
-    if how == "update":
-        if "metadata" in orjson.loads(account.raw(collection, ordinal)):
-            account.update(collection, object_id, {"metadata": {"moved": str(account.changes)}})
-        return
-    try:
-        account.delete(collection, object_id)
-    except NotAllowed:
-        account.update(collection, object_id, {"metadata": {"moved": str(account.changes)}})

@@ -5,7 +5,6 @@ It obeys what Stripe documents and what was seen of it, not what our connector n
 """
 
 import base64
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from time import time
 from typing import ClassVar
@@ -22,8 +21,9 @@ from headrace.testing.stripe.account import Account
 from headrace.testing.stripe.catalog import API_VERSION
 from headrace.testing.stripe.controls import add_controls
 from headrace.testing.stripe.events import Cause
-from headrace.testing.stripe.lists import ListQuery, Slice, found_event, page_of, page_of_events, read_query
-from headrace.testing.stripe.mutator import Mutator, disturb
+from headrace.testing.stripe.lists import Slice, found_event, page_of, page_of_events, read_query
+from headrace.testing.stripe.mutator import Mutator
+from headrace.testing.stripe.pagingfaults import LIST_KINDS, PagingFaults
 from headrace.testing.stripe.population import Population, patterns, spread
 from headrace.testing.stripe.reads import expanded, parent_ordinal, retrieve
 from headrace.testing.stripe.records import RECORD_KINDS
@@ -37,28 +37,6 @@ TEST_PER_S = 25
 ENDPOINT_PER_S = 25
 FILES_PER_S = 20
 """docs.stripe.com/rate-limits, as of November 2026; each counted per account and mode."""
-
-LIST_KINDS = frozenset(
-    {
-        "empty_page",
-        "endless_page",
-        "duplicates",
-        "hidden",
-        "not_enabled",
-        "expired_cursor",
-        "lost_ties",
-        "foreign_url",
-        "insert_while_paging",
-        "update_while_paging",
-        "delete_while_paging",
-        "late_objects",
-    }
-)
-"""`empty_page` no data, has_more true · `endless_page` the first page again, has_more true · `duplicates` the page
-begins with the last `rows` (default 3) of the one before · `hidden` a permission is missing and the list shows empty ·
-`not_enabled` 400, the account has not signed up for it · `expired_cursor` a cursor is refused with 400 · `lost_ties` a cursor within a window of `created` loses the rest of its
-second · `foreign_url` the list's url names another host · `…_while_paging` the collection changes before the page is
-made; a deletion takes the cursor's object · `late_objects` a new object is listed only after `delay_s` (default 5)."""
 
 EVENT_KINDS = frozenset({"late_events", "duplicate_events", "unordered_events", "event_version", "short_horizon"})
 """See `events.EventLog`."""
@@ -105,7 +83,7 @@ class StripeServer(ProviderServer):
         self.revoked: set[str] = set()
         self.restricted: dict[str, frozenset[str]] = {}
         self._idempotency = Idempotency()
-        self._dice = random.Random(f"paging {seed}")
+        self.paging = PagingFaults(self.faults, seed)
         self._requests = 0
         add_controls(self)
 
@@ -264,7 +242,7 @@ class StripeServer(ProviderServer):
             return self._own_account(account)
         if found.kind == "events":
             query = read_query(call.query, created=True, filters=("delivery_success",), types=True)
-            return self._page(page_of_events(account, query), "/v1/events", call, query)
+            return self.paging.body(page_of_events(account, query), "/v1/events", call.path)
         if found.kind == "event":
             return account.events.render(found_event(account, found.object_id))
         if resource is None or found.kind == "action":
@@ -289,49 +267,15 @@ class StripeServer(ProviderServer):
             if parent is None:
                 raise answers.StripeError(400, f"Missing required param: {by}.", code="parameter_missing", param=by)
             url += f"?{by}={parent}"
-        self._disturb(account, resource, call, query)
-        if self.faults.strikes("not_enabled", call.path):
-            raise answers.not_enabled(resource.name.partition("_")[0].title())
-        if query.starting_after and self.faults.strikes("expired_cursor", call.path):
-            raise answers.missing(resource.object, query.starting_after, "starting_after")
+        self.paging.before(account, resource, call.path, query)
         under = None if parent is None else parent_ordinal(account, resource, parent)
+        again = self.paging.repeated(account, resource, under, call.path, query)
         lost_ties = self.faults.strikes("lost_ties", call.path) is not None
-        repeated = self._repeated(account, resource, call, query)
         page = page_of(account, resource, query, under, lost_ties)
-        if repeated:
-            page = Slice([*repeated, *page.data][: query.limit], page.has_more or len(page.data) == query.limit)
-        return self._page(page, url, call, query)
-
-    def _disturb(self, account: Account, resource: Resource, call: Call, query: ListQuery) -> None:
-        if not self.faults:
-            return
-        for how in ("insert", "update", "delete"):
-            if self.faults.strikes(f"{how}_while_paging", call.path):
-                disturb(account, resource.name, how, query.starting_after, self._dice)
-        if query.starting_after and self.faults.strikes("endless_page", call.path):
-            query.starting_after, query.limit = None, min(query.limit, max(1, account.count(resource.name) - 1))
-
-    def _repeated(self, account: Account, resource: Resource, call: Call, query: ListQuery) -> list[bytes]:
-        """The last rows of the page before, where `duplicates` strikes."""
-        if not query.starting_after or not (fault := self.faults.strikes("duplicates", call.path)):
-            return []
-        rows = min(int(fault.option("rows", 3)), query.limit - 1)
-        cursor = account.ordinal(resource.name, query.starting_after)
-        if cursor is None or rows < 1:
-            return []
-        view = account.view(resource.name)
-        again = [each for each, _ in zip(view.above(cursor - 1), range(rows), strict=False)][::-1]
-        return [account.raw(resource.name, ordinal) for ordinal in again if account.shown(resource.name, ordinal)]
-
-    def _page(self, page: Slice, url: str, call: Call, query: ListQuery) -> bytes:
-        if self.faults:
-            if self.faults.strikes("hidden", call.path):
-                page = Slice([], False)
-            if self.faults.strikes("empty_page", call.path):
-                page = Slice([], True)
-            if self.faults.strikes("foreign_url", call.path):
-                url = "https://attacker.invalid" + url
-        return page.body(url)
+        if again and page.data:
+            both = [*again, *page.data]
+            page = Slice(both[: query.limit], page.has_more or len(both) > query.limit)
+        return self.paging.body(page, url, call.path)
 
 
 def _in_mode(body: bytes, key: str) -> bytes:
