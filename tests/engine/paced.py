@@ -1,6 +1,6 @@
 """A provider and its access for the tests of pace and transport, and a process that asks as fast as it may.
 
-python -m tests.engine.paced DSN URL ALLOWED WINDOW_S SECONDS CONCURRENCY [SYNC_ALLOWED SYNC_INTERVAL SYNC_ID]
+python tests/engine/paced.py DSN URL ALLOWED WINDOW_S SECONDS CONCURRENCY [SYNC_ALLOWED SYNC_INTERVAL SYNC_ID]
 """
 
 import asyncio
@@ -32,7 +32,7 @@ def sign(request: Request, properties: Mapping[str, Any], now: datetime) -> Requ
 
 def verify(properties: Mapping[str, Any], now: datetime) -> Generator[Request, Response, Account]:
     response = yield Request("/v1/account")
-    return Account(id=response.json()["id"])
+    return Account(id=response.decode(dict[str, str])["id"])
 
 
 def fault(response: Response) -> Fault | None:
