@@ -1,0 +1,80 @@
+"""What was set aside is tried again, with back-off, while everything else goes on."""
+
+from datetime import datetime
+
+from headrace.db.queries import load
+from headrace.engine.checkpoints import Checkpoints
+from headrace.engine.intake import Intake, Origin
+from headrace.engine.pace import Priority
+from headrace.engine.schedule import Tempo
+from headrace.engine.session import Session
+from headrace.ids import record_id, record_namespace
+from headrace.stream.items import Item, Record
+from headrace.stream.read import get_record
+
+SQL = load(__package__, "intake.sql")
+ASIDE, NEXT_ASIDE, PUT_BACK = SQL.aside, SQL.next_aside, SQL.put_back
+
+CHUNK = 50
+MENDED = Origin(Priority.SWEEP, changing=True, follow=True)
+
+
+class Aside:
+    """The records, and the children of parents, that could not be read."""
+
+    reading = "aside"
+    upstream = True
+    scope = "aside"
+    collections: frozenset[str] = frozenset()
+
+    def __init__(self, session: Session, intake: Intake) -> None:
+        self._session = session
+        self._intake = intake
+
+    async def load(self) -> None:
+        """Learn when the next of them is due."""
+        fence = self._session.fence
+        self._session.aside_at = await self._session.services.db.ingest.fetchval(
+            NEXT_ASIDE, fence.stream_id, fence.sync_id, sorted(self._session.wanted)
+        )
+
+    def reload(self, checkpoints: Checkpoints) -> None:
+        """Nothing of it is kept in memory."""
+
+    def due(self, tempo: Tempo) -> datetime | None:
+        due = self._session.aside_at
+        if tempo.scheduled and (due is None or tempo.run_started is None or due > tempo.run_started):
+            return None
+        return due
+
+    async def step(self, tempo: Tempo) -> None:
+        """Try those that are due. Raises ReadFailed when the provider cannot be reached at all, Stopped, Fenced."""
+        session, fence = self._session, self._session.fence
+        pool = session.services.db.ingest
+        wanted = sorted(session.wanted)
+        for row in await pool.fetch(ASIDE, fence.stream_id, fence.sync_id, wanted, session.now(), CHUNK):
+            collection_id, upstream_id = row["collection_id"], row["upstream_id"]
+            if row["what"] == "record":
+                fetcher = self._intake.fetcher
+                items = await fetcher.fetch_one(collection_id, upstream_id, row["parent_id"], Priority.SWEEP)
+            else:
+                items = await self._children(collection_id, upstream_id)
+            if items:
+                await self._intake.take(items, MENDED, [])
+                await pool.execute(PUT_BACK, fence.stream_id, fence.sync_id, collection_id, row["what"], upstream_id)
+        await self.load()
+
+    async def _children(self, collection_id: str, parent_id: str) -> list[Item]:
+        """The children of a parent, and the parent as it is held; a parent that is not held any more has none."""
+        session = self._session
+        collection = session.collection(collection_id)
+        assert collection.children is not None
+        above = collection.children.parent
+        key = record_id(record_namespace(session.fence.sync_id, above), parent_id)
+        async with session.services.db.api.acquire() as conn:
+            held = await get_record(conn, [session.fence.stream_id], key)
+        if held is None:
+            return await self._intake.fetcher.fetch_one(above, parent_id, None, Priority.SWEEP)
+        record = held[1]
+        parent = Record(above, parent_id, record.data, as_of=record.upstream_updated_at)
+        return await self._intake.fetcher.children(parent, collection, Priority.SWEEP)

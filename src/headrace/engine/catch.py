@@ -1,0 +1,122 @@
+"""The safety catch: deletes that look like a mistake are held until a person confirms them.
+
+A permission that vanished, a wiped test account, a table that was dropped all show as many records gone at once. If
+more than a tenth and more than a hundred of a collection's records would go, or all of them where more than ten were
+held, or what the credential is allowed has changed meanwhile, none of them is deleted. Deletes that the provider has
+confirmed one by one do not count, up to a thousand.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from headrace.db.pool import Conn, Pool
+from headrace.db.queries import load
+from headrace.engine.session import Session
+from headrace.ids import record_id, record_namespace, uuid7
+from headrace.stream.items import ChildSet, Delete
+
+log = structlog.get_logger(__name__)
+
+SQL = load(__package__, "catch.sql")
+COUNT_HELD, CHILDREN_OF, HOLD, HOLD_MORE, RELEASE = (
+    SQL.count_held, SQL.children_of, SQL.hold, SQL.hold_more, SQL.release,
+)  # fmt: skip
+
+ONE_BY_ONE = 1_000
+"""So many deletes that the provider told one by one are believed without question."""
+
+
+def trips(going: int, held: int) -> bool:
+    """Whether so many deletes among so many records held need a person's word."""
+    return (going > 100 and going > held / 10) or (held > 10 and going >= held)
+
+
+async def held_by(conn: "Conn | Pool", stream_id: UUID, sync_id: UUID, collection_id: str) -> int:
+    """How many records of the collection the stream holds, deleted ones left out."""
+    count: int = await conn.fetchval(COUNT_HELD, stream_id, sync_id, collection_id)
+    return count
+
+
+async def hold(
+    conn: "Conn | Pool",
+    session: Session,
+    collection_id: str,
+    sweep_id: UUID,
+    held: int,
+    ids: Sequence[UUID],
+    as_of: datetime,
+) -> None:
+    """Hold these deletes, in place of what was held for the collection before. `as_of`: the moment for which they
+    speak, in the provider's clock; what was read later than that stays."""
+    fence = session.fence
+    log.error("deletes_held", sync_id=str(fence.sync_id), collection_id=collection_id, deletes=len(ids), of=held)
+    await conn.execute(HOLD, fence.stream_id, fence.sync_id, collection_id, sweep_id, held, list(ids), as_of)
+    await session.load_held()
+
+
+async def release(conn: "Conn | Pool", session: Session, collection_id: str) -> None:
+    """What was held for the collection has been found again, or was confirmed one by one."""
+    if collection_id in session.held:
+        await conn.execute(RELEASE, session.fence.stream_id, session.fence.sync_id, collection_id)
+        await session.load_held()
+
+
+async def sift(
+    session: Session, deletes: list[Delete], child_sets: list[ChildSet]
+) -> tuple[list[Delete], list[ChildSet]]:
+    """What of a feed page's deletes goes through; the rest is held.
+
+    Deletes by name are the provider's own word, and believed up to `ONE_BY_ONE` a page; a parent that lost all its
+    children (a table, a repository) counts with every child held.
+    """
+    emptied: dict[str, list[ChildSet]] = defaultdict(list)
+    for child_set in child_sets:
+        if not child_set.ids:
+            emptied[child_set.collection].append(child_set)
+    named: dict[str, list[Delete]] = defaultdict(list)
+    for delete in deletes:
+        named[delete.collection].append(delete)
+    for collection_id in emptied.keys() | named.keys():
+        sets, ones = emptied[collection_id], named[collection_id]
+        if len(ones) <= ONE_BY_ONE and not sets:
+            continue
+        ids = await _going(session, collection_id, ones, sets)
+        if len(ids) <= ONE_BY_ONE:
+            continue
+        pool = session.services.db.ingest
+        held = await held_by(pool, session.fence.stream_id, session.fence.sync_id, collection_id)
+        if trips(len(ids), held):
+            await _hold_more(session, collection_id, held, ids)
+            deletes = [delete for delete in deletes if delete.collection != collection_id]
+            child_sets = [one for one in child_sets if one.collection != collection_id or one.ids]
+    return deletes, child_sets
+
+
+async def _going(
+    session: Session, collection_id: str, deletes: Sequence[Delete], sets: Sequence[ChildSet]
+) -> list[UUID]:
+    """The ids of the records that these deletes would take."""
+    fence = session.fence
+    namespace = record_namespace(fence.sync_id, collection_id)
+    ids = {record_id(namespace, delete.id) for delete in deletes}
+    if sets:
+        parents = [one.parent for one in sets]
+        rows = await session.services.db.ingest.fetch(
+            CHILDREN_OF, fence.stream_id, fence.sync_id, collection_id, parents
+        )
+        ids |= {row["record_id"] for row in rows}
+    return sorted(ids)
+
+
+async def _hold_more(session: Session, collection_id: str, held: int, ids: Sequence[UUID]) -> None:
+    """Hold these beside those that are held already, under a new id: what a person confirms is what they saw."""
+    fence = session.fence
+    log.error("deletes_held", sync_id=str(fence.sync_id), collection_id=collection_id, deletes=len(ids), of=held)
+    await session.services.db.ingest.execute(
+        HOLD_MORE, fence.stream_id, fence.sync_id, collection_id, uuid7(), held, list(ids), session.provider_now()
+    )
+    await session.load_held()

@@ -1,0 +1,28 @@
+-- name: checkpoints_of_sync
+-- Every checkpoint row of a sync.
+select reading, scope, collection_id, form, value, pages, records, expected,
+       started_at, settled_through, completed_at, last_success_at, last_error
+from checkpoints
+where stream_id = $1 and sync_id = $2
+
+-- name: put_checkpoint
+-- Write a checkpoint outside an append: what a person asked for, never what a read has proved.
+insert into checkpoints (stream_id, sync_id, reading, scope, collection_id, form, value)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (stream_id, sync_id, reading, scope)
+do update set form = excluded.form, value = excluded.value
+
+-- name: drop_slices
+-- Forget the slices of a collection's backfill: it begins anew.
+delete from checkpoints
+where stream_id = $1 and sync_id = $2 and collection_id = $3 and reading = 'backfill' and scope <> $3
+
+-- name: drop_checkpoints
+-- Forget how far one collection was read.
+delete from checkpoints
+where stream_id = $1 and sync_id = $2 and collection_id = $3
+
+-- name: note_error
+-- The last error of a reading, null when it reads well again.
+update checkpoints set last_error = $5
+where stream_id = $1 and sync_id = $2 and reading = $3 and scope = $4

@@ -1,0 +1,132 @@
+"""Single reads beside the pages: one record by id, the children of one parent. What cannot be read is set aside."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from headrace.db.queries import load
+from headrace.engine.pace import Priority
+from headrace.engine.paging import CursorGuard
+from headrace.engine.session import Session
+from headrace.engine.transport import ReadFailed
+from headrace.errors import ImplementationError
+from headrace.providers.kit import Collection, Cursor, FaultClass
+from headrace.stream.items import Item, Mention, Record
+
+log = structlog.get_logger(__name__)
+
+SQL = load(__package__, "intake.sql")
+SET_ASIDE, PUT_OFF = SQL.set_aside, SQL.put_off
+
+AT_ONCE = 8
+"""Single reads of one sync that are under way side by side; the pace decides when each is sent."""
+CLOCKS_APART = timedelta(seconds=5)
+"""What was read this long after a moment has surely seen all that happened then: providers tell their times in whole
+seconds, and their clocks are known to within three."""
+ASIDE: frozenset[FaultClass] = frozenset({"gone", "bad", "permission", "config"})
+"""Faults of one record or child; any other concerns the whole reading."""
+
+Key = tuple[str, str, str | None]
+"""(collection id, upstream id, parent id)"""
+
+
+class Fetcher:
+    """Reads single things for the intake."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def fetch(self, keys: Iterable[Key], priority: Priority) -> list[Item]:
+        """These records as they are now, with what is embedded in them. One that cannot be had is set aside. Raises
+        ReadFailed when it is not the record's own fault."""
+
+        async def one(key: Key) -> list[Item]:
+            async with self._places:
+                return await self.fetch_one(*key, priority)
+
+        found = await asyncio.gather(*map(one, dict.fromkeys(keys)))
+        return [item for items in found for item in items]
+
+    async def fetch_one(
+        self, collection_id: str, upstream_id: str, parent: str | None, priority: Priority
+    ) -> list[Item]:
+        """One record with what is embedded in it; nothing when it had to be set aside. An embedded record that has no
+        fetch comes with its parent. Raises ReadFailed."""
+        collection = self._session.collection(collection_id)
+        if collection.fetch is None:
+            above = collection.children
+            if collection.embedded and above is not None and parent is not None:
+                return await self.fetch_one(above.parent, parent, None, priority)
+            raise ImplementationError(
+                f"{collection_id} is to be fetched and has no fetch: declare one, or make whole records of it"
+            )
+        fetch = collection.fetch
+
+        async def read() -> list[Item]:
+            page = await self._session.read(fetch.page(self._session.context(), upstream_id, parent), priority)
+            if not page.items or isinstance(page.items[0], Mention) or page.next is not None:
+                raise ImplementationError(f"the fetch of {collection_id} must give one page with a Record or Delete")
+            return page.items
+
+        return await self._or_aside(read, collection_id, "record", upstream_id, parent)
+
+    async def children(self, parent: Record, collection: Collection, priority: Priority) -> list[Item]:
+        """The children of one parent; nothing when they had to be set aside. Raises ReadFailed."""
+        assert collection.children is not None
+        pages = collection.children.page
+        assert pages is not None
+
+        async def read() -> list[Item]:
+            guard = CursorGuard(f"the children page of {collection.id}")
+            items: list[Item] = []
+            cursor: Cursor | None = None
+            while True:
+                page = await self._session.read(pages(self._session.context(), parent, cursor), priority)
+                items += page.items
+                cursor = guard.check(page)
+                if cursor is None:
+                    return items
+                await self._session.pause(page)
+
+        async with self._places:
+            return await self._or_aside(read, collection.id, "children", parent.id, parent.parent)
+
+    async def put_off(self, mentions: Iterable[Mention]) -> None:
+        """Fetch these a little later, when a fetch is sure to be newer than what they are in doubt about."""
+        session = self._session
+        fence, behind = session.fence, session.now() - session.provider_now()
+        for mention in mentions:
+            due = mention.as_of + CLOCKS_APART + behind
+            await session.services.db.ingest.execute(
+                PUT_OFF, fence.stream_id, fence.sync_id, mention.collection, mention.id, mention.parent, due,
+                session.now(),
+            )  # fmt: skip
+            self._due(due)
+
+    async def _or_aside(
+        self, read: Callable[[], Awaitable[list[Item]]], collection_id: str, what: str, key: str, parent: str | None
+    ) -> list[Item]:
+        try:
+            return await read()
+        except ReadFailed as failed:
+            if failed.fault.kind not in ASIDE:
+                raise
+            reason = failed.fault.message
+        session = self._session
+        fence = session.fence
+        log.warning("set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what=what, reason=reason)
+        due = await session.services.db.ingest.fetchval(
+            SET_ASIDE, fence.stream_id, fence.sync_id, collection_id, what, key, parent, reason, session.now()
+        )
+        self._due(due)
+        return []
+
+    def _due(self, moment: datetime) -> None:
+        self._session.aside_at = min(self._session.aside_at or moment, moment)
+
+
+def keys_of(mentions: Sequence[Mention]) -> list[Key]:
+    return [(mention.collection, mention.id, mention.parent) for mention in mentions]

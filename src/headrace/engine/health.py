@@ -1,0 +1,163 @@
+"""Health as the holder of a sync sees it: what went wrong with which reading, in plain words, and what to do.
+
+Written only when it changes. What can only be told at the time of asking, that nothing has been read for too long, is
+added by whoever reads it (`status.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import orjson
+import structlog
+
+from headrace.db.queries import load
+from headrace.engine.access import Access
+from headrace.engine.schedule import back_off
+from headrace.engine.session import Session
+from headrace.engine.transport import ReadFailed
+from headrace.errors import HeadraceError
+from headrace.providers.kit import FaultClass
+from headrace.vault.credentials import set_health
+
+log = structlog.get_logger(__name__)
+
+SQL = load(__package__, "states.sql")
+SAVE_HEALTH = SQL.save_health
+
+Status = Literal["initializing", "healthy", "warning", "error"]
+PASSING: frozenset[FaultClass] = frozenset({"rate", "quota", "transient"})
+"""Faults that pass by themselves: a warning. Every other needs a person."""
+LEAST_RETRY, MOST_RETRY = timedelta(seconds=1), timedelta(minutes=5)
+LEAST_PROBE, MOST_PROBE = timedelta(minutes=1), timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Problem:
+    """What stands in the way of one reading. `whole`: it stands in the way of every other as well."""
+
+    status: Status
+    note: str
+    since: datetime
+    failures: int
+    retry_at: datetime
+    whole: bool = False
+
+
+class Health:
+    """The problems of one sync by reading, across changes of its fence."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, Problem] = {}
+        self._saved: tuple[Status, str] | None = None
+        self._refused = False
+
+    def failed(self, name: str, error: Exception, now: datetime, access: Access) -> Problem:
+        """Take note of a failed attempt; the answer says when to try again."""
+        earlier = self.problems.get(name)
+        failures = 1 if earlier is None else earlier.failures + 1
+        status, note, whole = _told(name, error, access)
+        least, most = (LEAST_RETRY, MOST_RETRY) if status == "warning" else (LEAST_PROBE, MOST_PROBE)
+        retry_at = now + back_off(failures, least, most)
+        if isinstance(error, ReadFailed) and error.retry_at is not None:
+            retry_at = max(retry_at, error.retry_at)
+        problem = Problem(status, note, now if earlier is None else earlier.since, failures, retry_at, whole)
+        self.problems[name] = problem
+        return problem
+
+    def succeeded(self, name: str) -> None:
+        """The reading works again; if it was a probe, so does every other that waited for it."""
+        problem = self.problems.pop(name, None)
+        if problem is not None and problem.whole:
+            self.forget()
+
+    def forget(self) -> None:
+        """A new credential, or another configuration: everything is tried again at once."""
+        self.problems.clear()
+
+    def blocked_until(self) -> datetime | None:
+        """When the next probe is due, while something stands in the way of every reading."""
+        return min((each.retry_at for each in self.problems.values() if each.whole), default=None)
+
+    def told(self, session: Session, purged: Iterable[str]) -> tuple[Status, list[str]]:
+        """Status and notes. `purged` are collections that wait to be read again."""
+        problems = self.problems.values()
+        trouble = session.ingest.trouble
+        status: Status = "healthy"
+        if session.held or any(each.status == "error" for each in problems):
+            status = "error"
+        elif problems or trouble is not None:
+            status = "warning"
+        elif session.answered_at is None:
+            status = "initializing"
+        notes = [each.note for each in problems]
+        notes += [trouble] if trouble is not None else []
+        notes += [
+            f"{key}: {held.deletes} of {held.of} records seem to be gone at the provider; none was deleted. Look "
+            f"whether that is so, then POST /v1/syncs/{session.sync.id}/collections/{key}/confirm-deletes "
+            f'{{"sweep_id": "{held.sweep_id}"}}.'
+            for key, held in session.held.items()
+        ]
+        notes += [f"{key} was purged. POST /v1/syncs/{session.sync.id}/backfills reads it again." for key in purged]
+        return status, list(dict.fromkeys(notes))
+
+    async def save(self, session: Session, purged: Iterable[str]) -> None:
+        """Write it, and what it says of the credential, if that is not what was written last."""
+        status, notes = self.told(session, purged)
+        text = orjson.dumps(notes).decode()
+        if self._saved == (status, text):
+            return
+        now, fence, problems = session.now(), session.fence, self.problems.values()
+        since = min((each.since for each in problems), default=now if status == "error" else None)
+        log.info("health", sync_id=str(fence.sync_id), status=status, notes=notes)
+        pool = session.services.db.ingest
+        await pool.execute(
+            SAVE_HEALTH,
+            fence.stream_id,
+            fence.sync_id,
+            status,
+            text,
+            since,
+            max((each.failures for each in problems), default=0),
+            now if status == "healthy" else None,
+            session.answered_at,
+            fence.epoch,
+        )
+        self._saved = (status, text)
+        await self._tell_credential(session, [each.note for each in problems if each.whole])
+
+    async def _tell_credential(self, session: Session, notes: list[str]) -> None:
+        """The credential is as good as the provider's last word on it."""
+        if bool(notes) == self._refused:
+            return
+        self._refused = bool(notes)
+        access = session.access
+        async with session.services.db.ingest.acquire() as conn:
+            status = "error" if notes else "ok"
+            await set_health(conn, access.org_id, access.credential_id, status, notes, session.now())
+
+
+def _told(name: str, error: Exception, access: Access) -> tuple[Status, str, bool]:
+    """Status, note, and whether it stands in the way of every reading."""
+    if not isinstance(error, ReadFailed):
+        if isinstance(error, HeadraceError):
+            return "error", f"{name}: {error.summary}", False
+        return (
+            "error",
+            f"{name}: an unexpected {type(error).__name__} stopped it. See the log; it is tried again.",
+            False,
+        )
+    kind, message = error.fault.kind, access.scrub(error.fault.message).rstrip(". ")
+    if kind == "auth":
+        note = (
+            f"The provider refuses the credential: {message}. Reconnect: PATCH /v1/credentials/{access.credential_id}."
+        )
+        return "error", note, True
+    if kind == "permission":
+        return "error", f"{name}: the credential is not allowed to: {message}. Grant it at the provider.", False
+    if kind in ("rate", "quota"):
+        return "warning", f"{name}: the provider asks to wait: {message}. It goes on by itself.", False
+    if kind == "transient":
+        return "warning", f"{name}: the provider does not answer as it should: {message}. It is tried again.", False
+    return "error", f"{name}: {message}. It is tried again from time to time; put it right at the provider.", False

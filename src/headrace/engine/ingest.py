@@ -1,0 +1,246 @@
+"""From pages to appends: the one writer of a sync.
+
+Pages come from several readings at once. The writer takes all that is ready when it is free, so that an append is
+large while there is much to do and nothing waits while there is little. Appends happen in the order in which their
+pages were handed in.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from headrace.clock import Clock
+from headrace.db.pool import AWAY, Database
+from headrace.errors import Fenced
+from headrace.stream.append import append
+from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, ChildSet, Delete, Fence, Mention, Record
+
+log = structlog.get_logger(__name__)
+
+MOST_ROWS = 2_000
+MOST_BYTES = 8 << 20
+"""An append is closed when it has this much; a single page may be larger."""
+WAITING_BYTES = 32 << 20
+WAITING_ROWS = 8_000
+"""Readings wait while this much is handed in and not yet stored: memory stays bounded however slow the database."""
+
+PASSING: tuple[type[Exception], ...] = (
+    *AWAY,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory
+    asyncpg.TransactionRollbackError,  # deadlock, serialization
+    asyncpg.OperatorInterventionError,  # statement timeout, shutdown
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""Errors of the database that pass: the append is repeated, and a repeat changes nothing that was stored."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What one page proves, on its way into the stream. `seen` names the sweep that saw every record of it.
+    `completes`: with it every collection of the sync is backfilled."""
+
+    records: list[Record] = field(default_factory=list)
+    deletes: list[Delete] = field(default_factory=list)
+    child_sets: list[ChildSet] = field(default_factory=list)
+    checkpoints: list[CheckpointWrite] = field(default_factory=list)
+    seen: UUID | None = None
+    completes: bool = False
+
+    @property
+    def rows(self) -> int:
+        return len(self.records) + len(self.deletes) + len(self.child_sets)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    load: Load
+    size: int
+    done: asyncio.Future[list[Mention]]
+
+
+class Ingest:
+    """Appends in order, merged. `stored` is called after each append that changed something.
+
+    The first append that is fenced ends it: that and every later load fails with `Fenced`, and nothing of them is
+    stored. Errors of the database that pass are waited out for as long as they last; `trouble` then says which.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        fence: Fence,
+        canons: Mapping[str, Canon],
+        clock: Clock,
+        stored: Callable[[Appended], None],
+    ) -> None:
+        self.fence = fence
+        self.trouble: str | None = None
+        self._db = db
+        self._canons = canons
+        self._clock = clock
+        self._stored = stored
+        self._queue: deque[_Waiting] = deque()
+        self._rows = self._bytes = 0
+        self._ready = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._broken: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def store(self, load: Load) -> list[Mention]:
+        """Append the load, merged with others that are ready; returns after the commit.
+
+        The answer names the load's records of which it is unclear whether they are the newest: as long as there is
+        one, neither these nor the load's checkpoints are stored, while everything else is. Raises Fenced.
+        """
+        while self._broken is None and not self._room.is_set():
+            await self._room.wait()
+        if self._broken is not None:
+            raise self._broken
+        size = sum(len(record.raw) for record in load.records)
+        waiting = _Waiting(load, size, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._count(load.rows, size)
+        self._ready.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._write(), name=f"ingest-{self.fence.sync_id}")
+        return await asyncio.shield(waiting.done)
+
+    async def idle(self) -> None:
+        """Wait until nothing is left of what was handed in. Raises Fenced."""
+        while self._queue and self._broken is None:
+            await asyncio.wait([self._queue[-1].done])
+        if self._broken is not None:
+            raise self._broken
+
+    async def close(self) -> None:
+        """Store what was handed in, unless the database is in trouble, then end."""
+        if self._task is not None:
+            while self._queue and self._broken is None and self.trouble is None:
+                await asyncio.wait([self._queue[-1].done], timeout=0.1)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self._break(Fenced("The sync is no longer read here; its pages are read again by whoever reads it next."))
+
+    async def _write(self) -> None:
+        while True:
+            await self._ready.wait()
+            while self._queue:
+                batch, loads = self._merge()
+                try:
+                    appended = await self._append(batch)
+                except Exception as error:
+                    # Later pages may build on this one: none of them may be stored without it.
+                    self._break(error)
+                    return
+                self._finish(loads, appended.unclear)
+                if appended.head:
+                    self._stored(appended)
+            self._ready.clear()
+
+    def _finish(self, loads: list[_Waiting], unclear: list[Mention]) -> None:
+        """Answer the loads of an append. If something was unclear none of its checkpoints was written: those of the
+        loads that are clear follow in the next append."""
+        keys = set(map(_key, unclear))
+        again: list[_Waiting] = []
+        for waiting in loads:
+            self._queue.popleft()
+            self._count(-waiting.load.rows, -waiting.size)
+            load = waiting.load
+            own = keys and {*map(_key, load.records), *map(_key, load.deletes)} & keys
+            if own:
+                _answer(waiting, [mention for mention in unclear if _key(mention) in own])
+            elif keys and load.checkpoints:
+                again.append(_Waiting(Load(checkpoints=load.checkpoints, completes=load.completes), 0, waiting.done))
+            else:
+                _answer(waiting, [])
+        self._queue.extendleft(reversed(again))
+
+    def _merge(self) -> tuple[Batch, list[_Waiting]]:
+        """As many loads from the front of the queue as one append takes. They stay in the queue until it is done."""
+        first = self._queue[0].load
+        batch = Batch(seen=first.seen, only_if_clear=True)
+        loads: list[_Waiting] = []
+        size = 0
+        checkpoints: dict[tuple[str, str], CheckpointWrite] = {}
+        rows = 0
+        for waiting in self._queue:
+            load = waiting.load
+            if loads and (load.seen != batch.seen or rows + load.rows > MOST_ROWS or size + waiting.size > MOST_BYTES):
+                break
+            loads.append(waiting)
+            rows, size = rows + load.rows, size + waiting.size
+            batch.records += load.records
+            batch.deletes += load.deletes
+            batch.child_sets += load.child_sets
+            batch.backfill_completed |= load.completes
+            for write in load.checkpoints:
+                key = (write.reading, write.scope)
+                earlier = checkpoints.get(key)
+                checkpoints[key] = write if earlier is None else _later(earlier, write)
+        batch.checkpoints = list(checkpoints.values())
+        return batch, loads
+
+    async def _append(self, batch: Batch) -> Appended:
+        pause = 0.1
+        while True:
+            try:
+                appended = await append(self._db, self.fence, batch, self._canons, self._clock.now())
+            except PASSING as error:
+                self.trouble = f"The database takes no writes ({type(error).__name__}): tried again until it does."
+                log.warning("append_repeated", sync_id=str(self.fence.sync_id), error=type(error).__name__)
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, 5.0)
+            else:
+                self.trouble = None
+                return appended
+
+    def _count(self, rows: int, size: int) -> None:
+        self._rows += rows
+        self._bytes += size
+        if self._rows < WAITING_ROWS and self._bytes < WAITING_BYTES:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def _break(self, error: BaseException) -> None:
+        self._broken = self._broken or error
+        for waiting in self._queue:
+            if not waiting.done.done():
+                waiting.done.set_exception(error)
+                waiting.done.exception()  # its reader may be gone
+        self._queue.clear()
+        self._room.set()
+
+
+def _key(item: Record | Delete | Mention) -> tuple[str, str]:
+    return item.collection, item.id
+
+
+def _answer(waiting: _Waiting, unclear: list[Mention]) -> None:
+    if not waiting.done.done():
+        waiting.done.set_result(unclear)
+
+
+def _later(earlier: CheckpointWrite, write: CheckpointWrite) -> CheckpointWrite:
+    """One row for two writes of it: the later value, the sum of the counts, the later of the moments."""
+    return CheckpointWrite(
+        write.reading,
+        write.scope,
+        write.value,
+        form=write.form,
+        collection_id=write.collection_id or earlier.collection_id,
+        pages=earlier.pages + write.pages,
+        records=earlier.records + write.records,
+        expected=write.expected if write.expected is not None else earlier.expected,
+        started_at=write.started_at or earlier.started_at,
+        settled_through=write.settled_through or earlier.settled_through,
+        completed_at=write.completed_at or earlier.completed_at,
+        remove=write.remove,
+    )

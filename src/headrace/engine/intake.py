@@ -1,0 +1,211 @@
+"""From the items of a page to what is stored: what is wanted, fetches, children of changed parents.
+
+A page's checkpoints are stored with the last of everything that the page proves. A crash before that repeats the page,
+and the repeat changes nothing that was stored.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from headrace.db.queries import load
+from headrace.engine import catch
+from headrace.engine.fetching import CLOCKS_APART, Fetcher, keys_of
+from headrace.engine.ingest import Load
+from headrace.engine.memory import Memory
+from headrace.engine.pace import Priority
+from headrace.engine.session import Session
+from headrace.providers.kit import Collection
+from headrace.stream.incoming import identify
+from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record
+
+SQL = load(__package__, "intake.sql")
+HASHES, SEE = SQL.hashes, SQL.see
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where items come from.
+
+    `priority` is the pace's. `changing`: they were seen changing, so that their age does not count. `follow`: children
+    of changed parents are read again. `head`: what was seen to a moment ago is passed over, since a settled re-read
+    follows. `sweep` is the one that has seen them.
+    """
+
+    priority: Priority
+    changing: bool = False
+    follow: bool = False
+    head: bool = False
+    sweep: UUID | None = None
+
+
+BACKFILL = Origin(Priority.BACKFILL)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Items by kind, without those of collections that are not wanted and without what is too old."""
+
+    records: list[Record] = field(default_factory=list)
+    deletes: list[Delete] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    child_sets: list[ChildSet] = field(default_factory=list)
+    parents: list[Record] = field(default_factory=list)
+    """Records, wanted or not, with children that are read again when they change."""
+    aged: list[Record] = field(default_factory=list)
+
+    def add(self, more: "Sorted") -> None:
+        self.records += more.records
+        self.deletes += more.deletes
+        self.mentions += more.mentions
+        self.child_sets += more.child_sets
+        self.parents += more.parents
+        self.aged += more.aged
+
+
+class Intake:
+    """Takes the pages of all readings of one sync."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.fetcher = Fetcher(session)
+        self._memory = Memory()
+        provider = session.access.provider
+        self._dependents: dict[str, list[Collection]] = {}
+        for collection in map(session.collection, session.wanted):
+            children = collection.children
+            if children is not None and children.page is not None and not provider.feeds_of(collection.id):
+                self._dependents.setdefault(children.parent, []).append(collection)
+
+    async def take(self, items: Sequence[Item], origin: Origin, checkpoints: list[CheckpointWrite]) -> None:
+        """Store everything that the items lead to, and with the last of it the checkpoints.
+
+        Raises Fenced, and ReadFailed when something had to be read for it and could not be; the checkpoints are then
+        not stored. A single record that cannot be had is set aside.
+        """
+        page = self._sort(items, origin)
+        mentions = self._unheeded(page.mentions, origin)
+        page.add(self._sort(await self.fetcher.fetch(keys_of(mentions), origin.priority), origin))
+        parents = await self._changed(page.parents) if origin.follow and page.parents else []
+        if parents:
+            page.add(await self._children_of(parents, origin))
+        if origin.changing:
+            page.deletes, page.child_sets = await catch.sift(self._session, page.deletes, page.child_sets)
+        if origin.sweep is not None and page.aged:
+            await self._see(origin.sweep, page.aged)
+        await self._store(page, origin, checkpoints)
+        self._memory.heed(mentions)
+        for parent, raw_hash in parents:
+            self._memory.follow(parent, raw_hash)
+
+    async def _store(self, page: Sorted, origin: Origin, checkpoints: list[CheckpointWrite]) -> None:
+        """Append. What is unclear is fetched when a fetch can decide it, else put off until it can."""
+        session, seen = self._session, origin.sweep
+        unclear = await session.ingest.store(Load(page.records, page.deletes, page.child_sets, checkpoints, seen=seen))
+        self._memory.stored(page.records)
+        if not unclear:
+            return
+        ripe_before = session.provider_now() - CLOCKS_APART
+        ripe = [mention for mention in unclear if mention.as_of <= ripe_before]
+        fetched = self._sort(await self.fetcher.fetch(keys_of(ripe), origin.priority), origin)
+        again = await session.ingest.store(Load(fetched.records, fetched.deletes, fetched.child_sets, seen=seen))
+        self._memory.stored(fetched.records)
+        later = [mention for mention in unclear if mention.as_of > ripe_before]
+        await self.fetcher.put_off([mention for mention in (*later, *again) if self._can_fetch(mention)])
+        await session.ingest.store(Load(checkpoints=checkpoints))
+        self._memory.heed(unclear)
+
+    def _can_fetch(self, mention: Mention) -> bool:
+        """What cannot be fetched is decided by the next sweep, which reads it whole."""
+        collection = self._session.collection(mention.collection)
+        return collection.fetch is not None or (collection.embedded and mention.parent is not None)
+
+    def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
+        wanted, dependents = self._session.wanted, self._dependents
+        cutoff = self._session.cutoff()
+        page = Sorted()
+        for item in items:
+            if isinstance(item, Record) and item.collection in dependents:
+                page.parents.append(item)
+            if item.collection not in wanted:
+                self._session.collection(item.collection)
+            elif isinstance(item, Record):
+                if cutoff is not None and too_old(item, cutoff, changing=origin.changing):
+                    page.aged.append(item)
+                elif not self._put_off(item, origin):
+                    page.records.append(item)
+            elif isinstance(item, Delete):
+                if not self._put_off(item, origin):
+                    page.deletes.append(item)
+            elif isinstance(item, Mention):
+                page.mentions.append(item)
+            else:
+                page.child_sets.append(item)
+        return page
+
+    def _put_off(self, item: Record | Delete, origin: Origin) -> bool:
+        """Whether the same picture was in doubt a moment ago, and is to be fetched."""
+        return origin.head and item.slack != NO_SLACK and self._memory.heeded(item.collection, item.id, item.as_of)
+
+    def _unheeded(self, mentions: Iterable[Mention], origin: Origin) -> list[Mention]:
+        """Those that a fetch may still tell something new of, the latest of each record."""
+        latest: dict[tuple[str, str], Mention] = {}
+        for mention in mentions:
+            key = (mention.collection, mention.id)
+            if key not in latest or latest[key].as_of < mention.as_of:
+                latest[key] = mention
+        memory = self._memory
+        return [
+            mention
+            for mention in latest.values()
+            if not memory.covers(mention)
+            and not (origin.head and memory.heeded(mention.collection, mention.id, mention.as_of))
+        ]
+
+    async def _children_of(self, parents: Sequence[tuple[Record, bytes]], origin: Origin) -> Sorted:
+        """The children of these parents, and those of the children that changed."""
+        found = Sorted()
+        reads = [
+            self.fetcher.children(parent, collection, origin.priority)
+            for parent, _ in parents
+            for collection in self._dependents[parent.collection]
+        ]
+        for items in await asyncio.gather(*reads):
+            found.add(self._sort(items, origin))
+        changed = await self._changed(found.parents) if found.parents else []
+        if changed:
+            found.add(await self._children_of(changed, origin))
+        return found
+
+    async def _changed(self, parents: list[Record]) -> list[tuple[Record, bytes]]:
+        """Those whose text is not the one held, with its hash. Read before the append, which may come to be repeated: a
+        parent is stored only together with its children, so that a crash in between loses none of them."""
+        session = self._session
+        incoming = identify(session.fence.sync_id, parents)
+        ids = [each.record_id for each in incoming]
+        rows = await session.services.db.ingest.fetch(HASHES, session.fence.stream_id, ids)
+        held = {row["record_id"]: row["raw_hash"] for row in rows}
+        return [
+            (parent, each.raw_hash)
+            for parent, each in zip(parents, incoming, strict=True)
+            if held.get(each.record_id) != each.raw_hash and not self._memory.followed(parent, each.raw_hash)
+        ]
+
+    async def _see(self, sweep_id: UUID, aged: list[Record]) -> None:
+        """What is too old to be stored was seen all the same: true whoever writes it, so it needs no fence."""
+        fence = self._session.fence
+        ids = [each.record_id for each in identify(fence.sync_id, aged)]
+        await self._session.services.db.ingest.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
+
+
+def too_old(record: Record, cutoff: datetime, *, changing: bool) -> bool:
+    """Age is counted from the later of created and updated. A record that was seen changing is as young as that; one
+    with neither time is never too old."""
+    times = [moment for moment in (record.created, record.updated) if moment is not None]
+    if not times:
+        return False
+    if changing:
+        times.append(record.as_of)
+    return max(times) < cutoff

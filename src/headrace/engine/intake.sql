@@ -1,0 +1,53 @@
+-- name: hashes
+-- The hashes of the texts held under these record ids; deleted ones count as not held.
+select record_id, raw_hash from records
+where stream_id = $1 and record_id = any ($2::uuid[]) and not deleted
+
+-- name: see
+-- Mark held records as seen by a sweep.
+insert into sweep_seen (stream_id, sweep_id, record_id)
+select stream_id, $2, record_id from records
+where stream_id = $1 and record_id = any ($3::uuid[]) and sync_id = $4
+on conflict do nothing
+
+-- name: children_held
+-- How many children of each parent are held.
+select parent_id, count(*) as held from records
+where stream_id = $1 and sync_id = $2 and collection_id = $3 and parent_id = any ($4::text[]) and not deleted
+group by parent_id
+
+-- name: set_aside
+-- A record, or the children of one parent, that could not be read: tried again after a minute, then twice as long each
+-- time, up to a day. Returns when.
+insert into set_aside
+  (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at)
+values ($1, $2, $3, $4, $5, $6, $7, 1, $8::timestamptz + interval '1 minute', $8)
+on conflict (stream_id, sync_id, collection_id, what, upstream_id)
+do update set reason = excluded.reason, attempts = set_aside.attempts + 1,
+  retry_at = $8::timestamptz + least(interval '1 day', interval '1 minute' * power(2, least(set_aside.attempts, 20))),
+  parent_id = coalesce(excluded.parent_id, set_aside.parent_id)
+returning retry_at
+
+-- name: put_back
+-- What was set aside has been read.
+delete from set_aside
+where stream_id = $1 and sync_id = $2 and collection_id = $3 and what = $4 and upstream_id = $5
+
+-- name: aside
+-- What is set aside and due to be tried again, oldest first.
+select collection_id, what, upstream_id, parent_id, attempts, retry_at from set_aside
+where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and retry_at <= $4
+order by retry_at limit $5
+
+-- name: next_aside
+-- When something that is set aside is due next.
+select min(retry_at) from set_aside
+where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[])
+
+-- name: put_off
+-- A record to be fetched at $6, when the fetch can tell which of its pictures is the newest.
+insert into set_aside
+  (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at)
+values ($1, $2, $3, 'record', $4, $5, 'it changed twice within a moment', 0, $6, $7)
+on conflict (stream_id, sync_id, collection_id, what, upstream_id)
+do update set retry_at = least(set_aside.retry_at, excluded.retry_at)

@@ -1,0 +1,193 @@
+"""The slices of a backfill: windows of one listing that are read side by side and share what is left.
+
+A slice that finds room gives away the older (or newer) half of what it has still to read: the append of its next page
+narrows its own checkpoint and adds that of the new slice, so that at every moment the slices cover what is left.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from headrace.engine.checkpoints import SliceMark, slice_scope, write
+from headrace.engine.intake import BACKFILL, Intake
+from headrace.engine.pace import Priority
+from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.session import Session, Stopped
+from headrace.engine.transport import ReadFailed
+from headrace.engine.windows import share_newer, share_older
+from headrace.providers.kit import Collection, Cursor, Listing, Page, Window
+from headrace.stream.items import CheckpointWrite, Record
+
+WORTH_SHARING = 3.0
+"""A slice is shared while at least this many pages seem to be left."""
+MOST_RESTARTS = 3
+"""How often in a row a window whose cursor died is read from its start before the reading counts as failed."""
+
+
+class Slices:
+    """Reads every slice to its end.
+
+    `scope` is the collection whose checkpoints they are, `source` the one whose listing is read. `with_page(page)` are
+    the rows that go with each page beside the slice's own; `number()` gives a new slice its number.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        intake: Intake,
+        scope: str,
+        source: Collection,
+        reads: frozenset[str],
+        marks: dict[int, SliceMark],
+        with_page: Callable[[Page], list[CheckpointWrite]],
+        number: Callable[[], int],
+    ) -> None:
+        assert source.listing is not None
+        self._session = session
+        self._intake = intake
+        self._scope = scope
+        self._source = source
+        self._listing: Listing = source.listing
+        self._reads = reads
+        self._marks = marks
+        self._with_page = with_page
+        self._number = number
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._moved = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read them all: one in a place of the backfill's own, the others in the spare places of the sync.
+
+        Raises ReadFailed, Fenced (the other slices are cut short), or Stopped (each has stored its answer under way).
+        """
+        stopped = False
+        try:
+            while self._running or (self._marks and not stopped):
+                while not stopped and self._start_one():
+                    pass
+                await self._moved.wait()
+                self._moved.clear()
+                for number in [number for number, task in self._running.items() if task.done()]:
+                    try:
+                        self._running.pop(number).result()
+                    except Stopped:
+                        stopped = True
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            self._running.clear()
+        if stopped:
+            raise Stopped
+
+    def write(self, number: int, mark: SliceMark, *, remove: bool = False) -> CheckpointWrite:
+        return write("backfill", slice_scope(self._scope, number), mark, self._scope, remove=remove)
+
+    def _start_one(self) -> bool:
+        number = next((number for number in sorted(self._marks) if number not in self._running), None)
+        if number is None:
+            return False
+        spare = bool(self._running)
+        if spare and not self._session.spare.take():
+            return False
+        task = asyncio.create_task(self._read(number), name=f"{self._scope}#{number}")
+        self._running[number] = task
+
+        def ended(_: object) -> None:
+            if spare:
+                self._session.spare.give()
+            self._moved.set()
+
+        task.add_done_callback(ended)
+        return True
+
+    async def _read(self, number: int) -> None:
+        mark = self._marks[number]
+        oldest_first = self._listing.order == "oldest_first"
+        speed = _Speed(mark.at or (mark.window.lo if oldest_first else mark.window.hi) or self._newest())
+        guard = CursorGuard(f"the listing of {self._source.id}")
+        cursor = mark.cursor
+        restarts = 0
+        async with Behind() as behind:
+            while True:
+                try:
+                    page = await self._page(mark, cursor)
+                except ReadFailed as failed:
+                    restarts += 1
+                    if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
+                        raise
+                    cursor = None
+                    guard.restart()
+                    continue
+                cursor = guard.check(page)
+                if cursor is None:
+                    last = [*self._with_page(page), self.write(number, mark, remove=True)]
+                    await behind.put(self._intake.take(page.items, BACKFILL, last))
+                    break
+                restarts = 0
+                mark.cursor, mark.at = cursor, self._position(page) or mark.at
+                speed.pages += 1
+                given = self._share(mark, speed)
+                fresh = self._number() if given is not None else 0
+                writes = [*self._with_page(page), self.write(number, mark)]
+                if given is not None:
+                    writes.append(self.write(fresh, given))
+                await behind.put(self._intake.take(page.items, BACKFILL, writes))
+                if given is not None:
+                    await behind.flush()
+                    self._marks[fresh] = given
+                    self._moved.set()
+                await self._session.pause(page)
+        del self._marks[number]
+
+    async def _page(self, mark: SliceMark, cursor: Cursor | None) -> Page:
+        context = self._session.context(self._reads, mark.partition)
+        return await self._session.read(self._listing.page(context, mark.window, cursor), Priority.BACKFILL)
+
+    def _position(self, page: Page) -> datetime | None:
+        """Where the slice stands after a page, in the time by which its listing is cut and ordered."""
+        listing = self._listing
+        if listing.windowed is None or listing.order not in ("newest_first", "oldest_first"):
+            return None
+        times = [
+            moment
+            for item in page.items
+            if isinstance(item, Record) and item.collection == self._source.id
+            if (moment := item.created if listing.windowed == "created" else item.updated) is not None
+        ]
+        if not times:
+            return None
+        return min(times) if listing.order == "newest_first" else max(times)
+
+    def _share(self, mark: SliceMark, speed: "_Speed") -> SliceMark | None:
+        """The part of its window that a slice gives away if there is room to read it side by side; narrows `mark`."""
+        at = mark.at
+        if at is None or not self._session.spare.free or len(self._marks) > len(self._running):
+            return None
+        window, newest = mark.window, self._newest()
+        if self._listing.order == "newest_first":
+            cut = share_older(window, at, newest)
+            left = None if window.lo is None else at - window.lo
+            stays, goes = (Window(cut, window.hi), Window(window.lo, cut))
+        else:
+            cut = share_newer(window, at, newest)
+            left = (window.hi or newest) - at
+            stays, goes = (Window(window.lo, cut), Window(cut, window.hi))
+        if cut is None or (left is not None and left < speed.a_page(at) * WORTH_SHARING):
+            return None
+        mark.window = stays
+        return SliceMark(goes, partition=mark.partition)
+
+    def _newest(self) -> datetime:
+        return self._session.provider_now()
+
+
+class _Speed:
+    """How long a stretch of time one page of a slice covers."""
+
+    def __init__(self, start: datetime) -> None:
+        self.pages = 0
+        self._start = start
+
+    def a_page(self, at: datetime) -> timedelta:
+        return abs(at - self._start) / max(self.pages, 1)

@@ -1,0 +1,246 @@
+"""Sweep: every id is read, to find what is gone where the provider does not say so, and to prove completeness.
+
+A sweep closes after a whole pass in which every page was seen. What was held before it began and was seen by no page
+is a candidate. Where one fetch by id can tell, each candidate is confirmed; where none can, or the listing may move
+records between pages, it must be absent from two whole passes. Then the safety catch has its say (`catch.py`).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from headrace.db.queries import load
+from headrace.engine import catch
+from headrace.engine.checkpoints import Checkpoints, SweepMark, write
+from headrace.engine.ingest import Load
+from headrace.engine.intake import Intake, Origin
+from headrace.engine.pace import Priority
+from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.partitions import partitions_of
+from headrace.engine.schedule import Tempo
+from headrace.engine.session import Session
+from headrace.engine.transport import ReadFailed
+from headrace.ids import uuid7
+from headrace.providers.kit import EVERYTHING, Collection, Listing
+from headrace.stream.items import CheckpointWrite, Delete, Item
+
+SQL = load(__package__, "sweep.sql")
+CANDIDATES, COUNT_CANDIDATES, FORGET_SEEN = SQL.candidates, SQL.count_candidates, SQL.forget_seen
+
+WITHOUT_FEED, WITH_FEED = timedelta(hours=6), timedelta(days=7)
+CHUNK = 200
+FORGET_CHUNK = 5_000
+MOST_RESTARTS = 3
+
+
+def cadence(collection: Collection) -> timedelta:
+    """The time from one sweep of a collection to the next."""
+    if collection.sweep_every is not None:
+        return collection.sweep_every
+    return WITHOUT_FEED if collection.deletes == "sweep" else WITH_FEED
+
+
+class Sweep:
+    """The sweep of one listing, for the `members` whose records come in it."""
+
+    reading = "sweep"
+    upstream = True
+
+    def __init__(
+        self, session: Session, intake: Intake, source: Collection, members: Iterable[str], checkpoints: Checkpoints
+    ) -> None:
+        assert source.listing is not None
+        self.scope = source.id
+        self.mark = SweepMark()
+        self.collections = frozenset(members)
+        self._members = [session.collection(member) for member in sorted(self.collections)]
+        self._session = session
+        self._intake = intake
+        self._source = source
+        self._listing: Listing = source.listing
+        self._every = min(map(cadence, self._members))
+        self._reads = session.access.provider.reads(self.collections)
+        self.reload(checkpoints)
+
+    def reload(self, checkpoints: Checkpoints) -> None:
+        """Go back to what is stored. What a sweep has seen so far says nothing of a collection that came later."""
+        row = checkpoints.get(("sweep", self.scope))
+        self.mark = SweepMark() if row is None else row.mark(SweepMark)
+        if self.mark.state != "waiting" and self.mark.members != sorted(self.collections):
+            self.mark = SweepMark(due_at=self._session.now())
+
+    def due(self, tempo: Tempo) -> datetime | None:
+        """A sweep begins only once its collections were read to the end, and goes on until it is done. Where nothing
+        else tells of changes, a read that was asked for is a sweep."""
+        if self.mark.state != "waiting":
+            return tempo.now
+        due_at = self._due_at()
+        if due_at is None:
+            return None
+        began = self.mark.began_at
+        if tempo.asked_at is not None and self._alone and (began is None or began <= tempo.asked_at):
+            return tempo.now
+        if tempo.scheduled:
+            started = tempo.run_started
+            ready = started is not None and due_at <= started and (began is None or began < started)
+            return tempo.now if ready else None
+        return due_at
+
+    def _due_at(self) -> datetime | None:
+        """None while a collection was never read to its end."""
+        completed = [self._session.completed_at.get(member) for member in self.collections]
+        times = [moment for moment in completed if moment is not None]
+        if len(times) < len(completed):
+            return None
+        return self.mark.due_at if self.mark.due_at is not None else max(times) + self._every
+
+    @property
+    def _alone(self) -> bool:
+        return bool(self.collections & self._session.uncovered)
+
+    async def step(self, tempo: Tempo) -> None:
+        """Read every page, judge what was not seen, close. Raises ReadFailed, Stopped, Fenced."""
+        if self.mark.state == "waiting":
+            await self._begin()
+        while self.mark.state == "reading":
+            await self._pass()
+        await self._judge()
+        await self._close()
+
+    async def _begin(self) -> None:
+        session, mark = self._session, self.mark
+        partitions = await partitions_of(session, self._source.partitions, Priority.SWEEP)
+        mark.sweep_id = uuid7()
+        mark.began, mark.began_at = session.provider_now(), session.now()
+        mark.members = sorted(self.collections)
+        mark.partitions, mark.cursor, mark.passes = partitions, None, 0
+        mark.scopes = allowed(session)
+        mark.state = "reading"
+        await session.note(self._row(started_at=session.now()))
+
+    async def _pass(self) -> None:
+        """One whole pass; afterwards a second one, or judgement."""
+        mark, session = self.mark, self._session
+        assert mark.sweep_id is not None
+        origin = Origin(Priority.SWEEP, follow=True, sweep=mark.sweep_id)
+        guard = CursorGuard(f"the listing of {self._source.id}")
+        restarts = 0
+        async with Behind() as behind:
+            while mark.partitions:
+                context = session.context(self._reads, mark.partitions[0])
+                try:
+                    page = await session.read(self._listing.page(context, EVERYTHING, mark.cursor), Priority.SWEEP)
+                except ReadFailed as failed:
+                    restarts += 1
+                    if failed.fault.kind != "restart" or mark.cursor is None or restarts > MOST_RESTARTS:
+                        raise
+                    mark.cursor = None
+                    guard.restart()
+                    continue
+                restarts = 0
+                mark.cursor = guard.check(page)
+                if mark.cursor is None:
+                    mark.partitions.pop(0)
+                    guard.restart()
+                row = self._row()
+                row.pages, row.records, row.expected = 1, len(page.items), page.expected
+                await behind.put(self._intake.take(page.items, origin, [row]))
+                await session.pause(page)
+        mark.passes += 1
+        if mark.passes == 1 and await self._needs_second_pass():
+            mark.partitions = await partitions_of(session, self._source.partitions, Priority.SWEEP)
+        else:
+            mark.state = "judging"
+        await session.note(self._row())
+
+    async def _needs_second_pass(self) -> bool:
+        unsure = [member for member in self._members if self._listing.moves or member.fetch is None]
+        return any([await self._count(member.id) for member in unsure if member.deletes != "never"])
+
+    async def _judge(self) -> None:
+        for member in self._members:
+            if member.deletes != "never":
+                await self._judge_one(member)
+
+    async def _judge_one(self, member: Collection) -> None:
+        """Delete what is gone of one collection, or hold it back."""
+        session, mark = self._session, self.mark
+        fence, pool = session.fence, session.services.db.ingest
+        assert mark.sweep_id is not None
+        assert mark.began is not None
+        going = await self._count(member.id)
+        held = await catch.held_by(pool, fence.stream_id, fence.sync_id, member.id)
+        confirmed = member.fetch is not None and going <= catch.ONE_BY_ONE
+        narrowed = going > 0 and allowed(session) != mark.scopes
+        if narrowed or (not confirmed and catch.trips(going, held)):
+            ids = [row["record_id"] for row in await self._candidates(member.id, None, going)]
+            await catch.hold(pool, session, member.id, mark.sweep_id, held, ids, mark.began)
+            return
+        last = None
+        while rows := await self._candidates(member.id, last, CHUNK):
+            last = rows[-1]["record_id"]
+            if member.fetch is not None:
+                await self._confirm(member, rows)
+            else:
+                # Absent from two whole passes: the moment for which that speaks is the beginning of the sweep.
+                await self._intake.take([_gone(member.id, row, mark.began) for row in rows], GONE, [])
+        await catch.release(pool, session, member.id)
+
+    async def _confirm(self, member: Collection, rows: list[Any]) -> None:
+        """Ask for each by id. What is there is stored as it is; what cannot be had is set aside and left alone."""
+        fetcher = self._intake.fetcher
+        items: list[Item] = await fetcher.fetch(
+            [(member.id, row["upstream_id"], row["parent_id"]) for row in rows], Priority.SWEEP
+        )
+        versions = {row["upstream_id"]: row["version"] for row in rows}
+        for item in items:
+            if isinstance(item, Delete) and not item.version:
+                item.version = versions.get(item.id, 0)
+        await self._intake.take(items, GONE, [])
+
+    async def _close(self) -> None:
+        session, mark = self._session, self.mark
+        assert mark.sweep_id is not None
+        sweep_id, stream_id = mark.sweep_id, session.fence.stream_id
+        mark.state, mark.due_at = "waiting", session.now() + self._every
+        await session.ingest.store(Load(checkpoints=[self._row(completed_at=session.now())]))
+        while True:
+            done = await session.services.db.ingest.execute(FORGET_SEEN, stream_id, sweep_id, FORGET_CHUNK)
+            if int(done.rsplit(" ", 1)[1]) < FORGET_CHUNK:
+                return
+
+    async def _count(self, collection_id: str) -> int:
+        mark, fence = self.mark, self._session.fence
+        count: int = await self._session.services.db.ingest.fetchval(
+            COUNT_CANDIDATES, fence.stream_id, fence.sync_id, collection_id, mark.began, mark.sweep_id
+        )
+        return count
+
+    async def _candidates(self, collection_id: str, last: Any, limit: int) -> list[Any]:
+        mark, fence = self.mark, self._session.fence
+        return await self._session.services.db.ingest.fetch(
+            CANDIDATES, fence.stream_id, fence.sync_id, collection_id, mark.began, mark.sweep_id, last, limit
+        )
+
+    def _row(self, **facts: Any) -> CheckpointWrite:
+        return write("sweep", self.scope, self.mark, self.scope, **facts)
+
+
+GONE = Origin(Priority.SWEEP)
+
+
+def _gone(collection_id: str, row: Any, as_of: datetime) -> Delete:
+    """A delete that wins over the picture held, whose version it carries, and over nothing later."""
+    return Delete(
+        collection_id, row["upstream_id"], as_of, row["version"], parent=row["parent_id"], partition=row["partition"]
+    )
+
+
+def allowed(session: Session) -> str:
+    """What the credential may see, as far as it says: its scopes. A change in the midst of a sweep may hide records."""
+    properties = session.access.public_properties()
+    facts = {name: properties.get(name) for name in ("scope", "scopes")}
+    facts["credential"] = str(session.access.credential_id)
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()

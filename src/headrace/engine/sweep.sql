@@ -1,0 +1,21 @@
+-- name: candidates
+-- Records held since before the sweep began that no pass of it has seen, by id, from behind $6.
+select r.record_id, r.upstream_id, r.parent_id, r.partition, r.version from records r
+where r.stream_id = $1 and r.sync_id = $2 and r.collection_id = $3 and not r.deleted and r.updated_idx is not null
+  and r.as_of < $4 and ($6::uuid is null or r.record_id > $6)
+  and not exists (
+    select 1 from sweep_seen s where s.stream_id = $1 and s.sweep_id = $5 and s.record_id = r.record_id)
+order by r.record_id limit $7
+
+-- name: count_candidates
+-- How many of them there are.
+select count(*) from records r
+where r.stream_id = $1 and r.sync_id = $2 and r.collection_id = $3 and not r.deleted and r.updated_idx is not null
+  and r.as_of < $4
+  and not exists (
+    select 1 from sweep_seen s where s.stream_id = $1 and s.sweep_id = $5 and s.record_id = r.record_id)
+
+-- name: forget_seen
+-- A chunk of the ids that a sweep which is over has seen.
+delete from sweep_seen where stream_id = $1 and sweep_id = $2 and record_id = any (
+  array(select record_id from sweep_seen where stream_id = $1 and sweep_id = $2 limit $3))

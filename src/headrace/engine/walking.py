@@ -1,0 +1,85 @@
+"""Reading a closed stretch of time, window by window, resumable at each page."""
+
+from collections.abc import Callable
+
+from headrace.engine.checkpoints import Span, Walk
+from headrace.engine.intake import Intake, Origin
+from headrace.engine.pace import Priority
+from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.session import Session
+from headrace.engine.sources import TimeSource
+from headrace.engine.transport import ReadFailed
+from headrace.engine.windows import halves
+from headrace.providers.kit import Page
+from headrace.stream.items import CheckpointWrite
+
+MOST_RESTARTS = 3
+"""How often in a row a window whose cursor died is read from its start before the reading counts as failed."""
+
+
+async def walk_through(
+    session: Session,
+    intake: Intake,
+    source: TimeSource,
+    walk: Walk,
+    origin: Origin,
+    rows: Callable[[int], list[CheckpointWrite]],
+) -> None:
+    """Read what is left of the walk. `rows(n)` are the checkpoints to store with a page that gave n items; they are
+    asked for after the walk has moved on, with `walk.spans` empty at the end.
+
+    A window that shows as many items as the source's cap, or that the provider calls too large, is cut in the middle
+    down to the source's floor; a window of that length is the page function's to walk by id. Raises ReadFailed.
+    """
+    guard = CursorGuard(f"the page of {source.scope}")
+    restarts = 0
+    if not walk.spans:  # a source of partitions that has none
+        await intake.take([], origin, rows(0))
+    async with Behind() as behind:
+        while walk.spans:
+            span = walk.spans[0]
+            try:
+                page = await _page(session, source, span, walk)
+            except ReadFailed as failed:
+                guard.restart()
+                if failed.fault.kind == "split" and _split(walk, source):
+                    continue
+                restarts += 1
+                if failed.fault.kind != "restart" or walk.cursor is None or restarts > MOST_RESTARTS:
+                    raise
+                walk.cursor, walk.read = None, 0
+                continue
+            restarts = 0
+            _move(walk, source, page, guard)
+            await behind.put(intake.take(page.items, origin, rows(len(page.items))))
+            await session.pause(page)
+
+
+async def _page(session: Session, source: TimeSource, span: Span, walk: Walk) -> Page:
+    context = session.context(partition=span.partition)
+    return await session.read(source.page(context, span.window, walk.cursor), Priority.CHANGES)
+
+
+def _move(walk: Walk, source: TimeSource, page: Page, guard: CursorGuard) -> None:
+    """Take the walk past a page."""
+    cursor = guard.check(page)
+    walk.read += len(page.items)
+    if source.cap is not None and walk.read >= source.cap and _split(walk, source):
+        guard.restart()
+        return
+    if cursor is None:
+        walk.spans.pop(0)
+        walk.read = 0
+        guard.restart()
+    walk.cursor = cursor
+
+
+def _split(walk: Walk, source: TimeSource) -> bool:
+    """Cut the window under way in the middle; False when it is as short as it may be."""
+    span = walk.spans[0]
+    cut = halves(span.window, source.floor)
+    if cut is None:
+        return False
+    walk.spans[0:1] = [Span(window, span.partition) for window in cut]
+    walk.cursor, walk.read = None, 0
+    return True
