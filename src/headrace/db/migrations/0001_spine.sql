@@ -369,7 +369,7 @@ create table consumer_positions (  -- the greatest (generation, seq) is in force
   seq bigint not null,             -- who holds the state as of this turn in memory need not read it again
   position bigint not null,        -- everything up to here was delivered, skipped by filter, or is in deliveries
   low_group bigint not null,       -- no row of deliveries has a lower group_id
-  dead integer not null,           -- rows in dead_letters
+  dead integer not null,           -- rows in dead_letters, or more (a purge takes some): 0 is sure
   primary key (stream_id, consumer_id, generation, seq)
 );
 
@@ -378,6 +378,7 @@ create table deliveries (          -- what was handed out and not acked: a row f
   consumer_id uuid not null,
   group_id bigint not null,
   turn bigint not null,            -- seq of the turn that handed them out: with record and idx it names a delivery
+  handed_out boolean not null,     -- false: nacked, replayed, or acked with a newer version waiting
   due_at timestamptz not null,     -- when they may be handed out again
   record_ids uuid[] not null,
   idxs bigint[] not null,          -- the versions handed out

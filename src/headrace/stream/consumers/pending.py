@@ -1,0 +1,115 @@
+"""How much waits at a consumer: exact where it is little, at least so much where it is much."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from headrace.clock import steady
+from headrace.db.pool import Conn
+from headrace.db.queries import load
+from headrace.stream.consumers.state import State
+from headrace.stream.consumers.storage import Key
+from headrace.stream.consumers.turn import Taken
+from headrace.stream.read import MOST_BYTES
+
+_SQL = load(__package__, "turn.sql")
+_READ_HEAD = _SQL.read_head
+_COUNT_NEW = _SQL.count_new
+_COUNT_HELD_BACK = _SQL.count_held_back
+_REACHES_BYTES = _SQL.reaches_bytes
+
+EXACT_UP_TO = 10_000
+COUNTED_UP_TO = 100_000
+_DEAR_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """`new`: past the position and not held back by an older version that is out; `due`: to be handed out again;
+    `out`: with a worker, or nacked with a delay."""
+
+    new: int
+    due: int
+    out: int
+
+    @property
+    def num_pending(self) -> int:
+        return self.new + self.due
+
+    def claimable(self, room: int) -> int:
+        """How many a receive would get now."""
+        return self.due + min(room, self.new)
+
+
+async def count(conn: Conn, key: Key, state: State, now: datetime) -> Pending:
+    """Count anew. `state` must be the one in force."""
+    state.ripen(now)
+    new, _ = await _count_new(conn, key, state)
+    return _pending(state, new)
+
+
+async def reaches_bytes(conn: Conn, key: Key, state: State, most: int) -> bool:
+    """Whether an answer of fewer than `most` messages is full because of its bytes."""
+    return bool(await conn.fetchval(_REACHES_BYTES, key.stream_id, state.position, most, MOST_BYTES))
+
+
+class Estimate:
+    """The count of new messages kept from turn to turn, so that a long backlog is not counted at each receive.
+
+    Appends only add to what lies past the position (a record that changes goes to the end, and stays past it), so the
+    count less what was passed never says too much but for a purge, which the next turn that finds nothing puts right.
+    """
+
+    def __init__(self) -> None:
+        self._position = -1
+        self._head = -1
+        self._new = 0
+        self._exact = False
+        self._held_back = 0
+        self._dear_until = 0.0
+
+    async def after(self, conn: Conn, key: Key, state: State, taken: Taken | None, now: datetime) -> Pending:
+        """What waits after a turn (None: at a look) that left this state."""
+        head = taken.head if taken is not None else None
+        if head is None:
+            head = int(await conn.fetchval(_READ_HEAD, key.stream_id) or 0)
+        state.ripen(now)
+        if state.position >= head:
+            self._new, self._held_back, self._exact = 0, 0, True
+        else:
+            self._new, sure = self._kept(state, head, taken)
+            if not sure:
+                began = steady()
+                self._new, self._held_back = await _count_new(conn, key, state)
+                self._exact = self._new < COUNTED_UP_TO
+                seconds = steady() - began
+                if seconds > _DEAR_S:  # a filter that lets little of much through
+                    self._dear_until = steady() + 20 * seconds
+        self._position, self._head = state.position, head
+        return _pending(state, self._new)
+
+    def _kept(self, state: State, head: int, taken: Taken | None) -> tuple[int, bool]:
+        """The count of before less what was passed since, and whether it may be given."""
+        if self._position == state.position:
+            kept = self._new
+        elif taken is not None and self._position == taken.position_before:
+            kept = max(0, self._new - taken.passed)
+        else:
+            return 0, False
+        unchanged = self._exact and not self._held_back and head == self._head
+        return kept, unchanged or kept > EXACT_UP_TO or (kept > 0 and steady() < self._dear_until)
+
+
+def _pending(state: State, new: int) -> Pending:
+    due = len(state.due)
+    return Pending(new, due, len(state.messages) - due)
+
+
+async def _count_new(conn: Conn, key: Key, state: State) -> tuple[int, int]:
+    """(messages past the position that are not held back, those that are)."""
+    filters = state.settings.filters.parameters()
+    past = int(await conn.fetchval(_COUNT_NEW, key.stream_id, state.position, COUNTED_UP_TO, *filters))
+    if not past or not state.messages:
+        return past, 0
+    ids = list(state.messages)
+    held_back = int(await conn.fetchval(_COUNT_HELD_BACK, key.stream_id, state.position, ids, *filters))
+    return max(0, past - held_back), held_back

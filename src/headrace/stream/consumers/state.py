@@ -1,0 +1,282 @@
+"""What a consumer has out, as a value: what an ack, a nack, a redelivery does to it. No I/O, no clock.
+
+A turn takes the state as the database holds it (or as this process knows it to be), changes it here, and writes what
+changed, all under the consumer's lock. Whoever holds the state as of the last turn's number holds it truly.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from headrace.stream.consumers.filters import Filters
+from headrace.stream.consumers.tokens import Delivery
+
+_PARTS = 1 << 16  # group ids of one turn
+_GROUP = 1000  # messages of a group that no answer has formed
+_PATIENT_NACKS = 2  # from the next one on, a nack without delay waits
+_FIRST_WAIT = timedelta(seconds=1)
+
+Action = Literal["ack", "nack", "extend", "term", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A consumer's settings in force. `max_deliver` -1: no end."""
+
+    generation: int
+    ack_wait: timedelta
+    max_deliver: int
+    max_ack_pending: int
+    filters: Filters
+
+
+@dataclass(slots=True)
+class Message:
+    """A record that was handed out in version `idx`, `count` times, and not acked.
+
+    `newer`: the position has passed a newer version, which is delivered after the ack.
+    """
+
+    record_id: UUID
+    idx: int
+    count: int
+    nacks: int
+    newer: bool
+    group: "Group"
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Messages that were handed out by one turn and are due again at one moment: a row of `deliveries`."""
+
+    group_id: int
+    turn: int
+    handed_out: bool
+    due_at: datetime
+    messages: dict[UUID, Message] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What becomes of deliveries. `delay` is for a nack, `reason` for a term; `release` takes the delivery back."""
+
+    action: Action
+    deliveries: list[Delivery]
+    delay: timedelta = timedelta(0)
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    record_id: UUID
+    idx: int
+    deliveries: int
+    reason: str | None
+
+
+class State:
+    """The state of one consumer as of turn `seq`.
+
+    `new`, `touched` and `dropped` are the groups that the turn under way has to write; `dead_letters` those it adds.
+    """
+
+    def __init__(self, settings: Settings, seq: int, position: int, dead: int, groups: Iterable[Group]) -> None:
+        self.settings = settings
+        self.seq = seq
+        self.position = position
+        self.dead = dead
+        self.messages: dict[UUID, Message] = {}
+        self.due: dict[UUID, Message] = {}
+        self.new: dict[int, Group] = {}
+        self.touched: dict[int, Group] = {}
+        self.dropped: set[int] = set()
+        self.dead_letters: list[DeadLetter] = []
+        self._groups: dict[int, Group] = {}
+        self._ripening: list[tuple[datetime, int, Group]] = []
+        self._part = 0
+        for group in groups:
+            self._groups[group.group_id] = group
+            self.messages.update(group.messages)
+            heapq.heappush(self._ripening, (group.due_at, group.group_id, group))
+
+    @property
+    def turn(self) -> int:
+        """The number of the turn under way."""
+        return self.seq + 1
+
+    @property
+    def room(self) -> int:
+        """How many messages may be handed out beside those that are not acked."""
+        return max(0, self.settings.max_ack_pending - len(self.messages))
+
+    @property
+    def low_group(self) -> int:
+        """No group has a lower id."""
+        return next(iter(self._groups), self.turn * _PARTS)  # ids only grow, so the first is the lowest
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.new or self.touched or self.dropped or self.dead_letters)
+
+    def written(self, position: int) -> None:
+        """The turn is committed."""
+        self.seq += 1
+        self.position = position
+        self._part = 0
+        self.new, self.touched, self.dropped, self.dead_letters = {}, {}, set(), []
+
+    def ripen(self, now: datetime) -> None:
+        """Let what is due by now stand in `due`, oldest first."""
+        while self._ripening and self._ripening[0][0] <= now:
+            _, group_id, group = heapq.heappop(self._ripening)
+            if self._groups.get(group_id) is group:
+                self.due.update(group.messages)
+
+    def next_due_at(self) -> datetime | None:
+        """When the next message is due that is not due yet."""
+        while self._ripening and self._groups.get(self._ripening[0][1]) is not self._ripening[0][2]:
+            heapq.heappop(self._ripening)
+        return self._ripening[0][0] if self._ripening else None
+
+    def settle(self, settle: Settle, now: datetime) -> None:
+        """Act on the deliveries that still stand: not acked, not delivered again, not voided by a reset. The others
+        are left in peace: an ack that comes too late is no error."""
+        moved: dict[tuple[int, bool, datetime], Group] = {}
+        for delivery in settle.deliveries:
+            message = self.messages.get(delivery.record_id)
+            if (
+                message is None
+                or message.idx != delivery.idx
+                or message.group.turn != delivery.turn
+                or delivery.generation != self.settings.generation
+            ):
+                continue
+            if settle.action == "ack":
+                self._ack(message, now, moved)
+            elif settle.action == "term":
+                self._bury(message, settle.reason)
+            elif message.group.handed_out:
+                if settle.action == "nack":
+                    self._nack(message, settle.delay, now, moved)
+                elif settle.action == "release":
+                    message.count -= 1
+                    self._move(message, 0, False, now, moved)
+                else:
+                    group = message.group
+                    self._move(message, group.turn, True, now + self.settings.ack_wait, moved)
+
+    def exhausted(self, message: Message) -> bool:
+        """Whether it was delivered as often as it may be."""
+        return 0 < self.settings.max_deliver <= message.count and not message.newer
+
+    def bury(self, message: Message) -> None:
+        """To the dead letters, since it is exhausted."""
+        self._bury(message, f"not acked in {message.count} deliveries")
+
+    def drop(self, message: Message) -> None:
+        """Take the message away: it is acked, dead, no longer wanted, or comes again by the position."""
+        self._leave_group(message)
+        del self.messages[message.record_id]
+        self.due.pop(message.record_id, None)
+
+    def pass_newer(self, message: Message) -> None:
+        """The position passes a newer version of a record that is not acked."""
+        if not message.newer:
+            message.newer = True
+            self._touch(message.group)
+
+    def replay(self, dead: Iterable[tuple[UUID, int]], now: datetime) -> None:
+        """Messages that were set aside are due again, as if never delivered. What has come back by itself stays."""
+        group: Group | None = None
+        for record_id, idx in dead:
+            self.dead -= 1
+            if record_id in self.messages:
+                continue
+            if group is None or len(group.messages) >= _GROUP:
+                group = self._open(0, False, now)
+            message = Message(record_id, idx, 0, 0, False, group)
+            self.messages[record_id] = group.messages[record_id] = message
+
+    def hand_out(self, fresh: Iterable[tuple[UUID, int]], again: Iterable[tuple[Message, int]], now: datetime) -> Group:
+        """One answer: records in their version, and messages again, in the version given (that of before, or newer)."""
+        group = self._open(self.turn, True, now + self.settings.ack_wait)
+        for message, idx in again:
+            self._leave_group(message)
+            self.due.pop(message.record_id, None)
+            same = message.idx == idx
+            message.count = message.count + 1 if same else 1
+            message.nacks = message.nacks if same else 0
+            message.idx, message.newer, message.group = idx, False, group
+            group.messages[message.record_id] = message
+        for record_id, idx in fresh:
+            message = Message(record_id, idx, 1, 0, False, group)
+            self.messages[record_id] = group.messages[record_id] = message
+        return group
+
+    def _ack(self, message: Message, now: datetime, moved: dict[tuple[int, bool, datetime], Group]) -> None:
+        if not message.newer:
+            self.drop(message)
+            return
+        message.count = message.nacks = 0
+        self._move(message, 0, False, now, moved)  # of no turn: no token fits it
+
+    def _nack(
+        self, message: Message, delay: timedelta, now: datetime, moved: dict[tuple[int, bool, datetime], Group]
+    ) -> None:
+        if self.exhausted(message):
+            self.bury(message)
+            return
+        if not delay:
+            message.nacks += 1
+            if message.nacks > _PATIENT_NACKS:
+                doublings = min(message.nacks - _PATIENT_NACKS - 1, 20)
+                delay = min(_FIRST_WAIT * (1 << doublings), self.settings.ack_wait)
+        self._move(message, message.group.turn, False, now + delay, moved)
+
+    def _bury(self, message: Message, reason: str | None) -> None:
+        self.drop(message)
+        self.dead_letters.append(DeadLetter(message.record_id, message.idx, message.count, reason))
+        self.dead += 1
+
+    def _move(
+        self,
+        message: Message,
+        turn: int,
+        handed_out: bool,
+        due_at: datetime,
+        moved: dict[tuple[int, bool, datetime], Group],
+    ) -> None:
+        """To the group of what shares its fate in this settling."""
+        key = (turn, handed_out, due_at)
+        group = moved.get(key)
+        if group is None:
+            group = moved[key] = self._open(turn, handed_out, due_at)
+        self._leave_group(message)
+        self.due.pop(message.record_id, None)
+        message.group = group
+        group.messages[message.record_id] = message
+
+    def _open(self, turn: int, handed_out: bool, due_at: datetime) -> Group:
+        group = Group(self.turn * _PARTS + self._part, turn, handed_out, due_at)
+        self._part += 1
+        self._groups[group.group_id] = self.new[group.group_id] = group
+        heapq.heappush(self._ripening, (due_at, group.group_id, group))
+        return group
+
+    def _leave_group(self, message: Message) -> None:
+        group = message.group
+        del group.messages[message.record_id]
+        if group.messages:
+            self._touch(group)
+            return
+        del self._groups[group.group_id]
+        self.touched.pop(group.group_id, None)
+        if self.new.pop(group.group_id, None) is None:
+            self.dropped.add(group.group_id)
+
+    def _touch(self, group: Group) -> None:
+        if group.group_id not in self.new:
+            self.touched[group.group_id] = group

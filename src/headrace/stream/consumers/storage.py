@@ -1,0 +1,128 @@
+"""A consumer's state in the database: read it, lock it, write what a turn changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from headrace.db.pool import Conn
+from headrace.db.queries import load
+from headrace.errors import NotFound
+from headrace.stream.consumers.filters import Filters
+from headrace.stream.consumers.state import Group, Message, Settings, State
+
+_SQL = load(__package__, "turn.sql")
+_LOCK_CONSUMER = _SQL.lock_consumer
+_READ_CONSUMER = _SQL.read_consumer
+_READ_POSITION = _SQL.read_position
+_READ_GROUPS = _SQL.read_groups
+_INSERT_GROUP = _SQL.insert_group
+_REWRITE_GROUP = _SQL.rewrite_group
+_DELETE_GROUP = _SQL.delete_group
+_INSERT_DEAD_LETTERS = _SQL.insert_dead_letters
+_APPEND_POSITION = _SQL.append_position
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which consumer."""
+
+    stream_id: UUID
+    consumer_id: UUID
+
+
+async def lock(conn: Conn, key: Key, known: State | None) -> State:
+    """The state in force, locked until the end of the transaction: `known` where that still is it.
+
+    Raises NotFound when the consumer was deleted.
+    """
+    row = await conn.fetchrow(_LOCK_CONSUMER, key.stream_id, key.consumer_id)
+    return await _state(conn, key, row, known)
+
+
+async def look(conn: Conn, key: Key, known: State | None) -> State:
+    """The same without a lock, for a look; `conn` must be in a transaction that reads one snapshot."""
+    row = await conn.fetchrow(_READ_CONSUMER, key.stream_id, key.consumer_id)
+    return await _state(conn, key, row, known)
+
+
+async def token_key(conn: Conn, key: Key) -> bytes:
+    """Raises NotFound when the consumer was deleted."""
+    row = await conn.fetchrow(_READ_CONSUMER, key.stream_id, key.consumer_id)
+    if row is None:
+        raise _gone(key)
+    return bytes(row["token_key"])
+
+
+async def write(conn: Conn, key: Key, state: State, position: int, now: datetime) -> None:
+    """Write what the turn changed, and its position; the state is as of the new turn only after the commit."""
+    who = (key.stream_id, key.consumer_id)
+    for group in state.new.values():
+        await conn.execute(
+            _INSERT_GROUP, *who, group.group_id, group.turn, group.handed_out, group.due_at, *_arrays(group)
+        )
+    for group in state.touched.values():
+        await conn.execute(_REWRITE_GROUP, *who, group.group_id, *_arrays(group))
+    if state.dropped:
+        await conn.executemany(_DELETE_GROUP, [(*who, group_id) for group_id in state.dropped])
+    if state.dead_letters:
+        letters = [(each.record_id, each.idx, each.deliveries, each.reason) for each in state.dead_letters]
+        await conn.execute(_INSERT_DEAD_LETTERS, *who, *map(list, zip(*letters, strict=True)), now)
+    generation = state.settings.generation
+    await conn.execute(_APPEND_POSITION, *who, generation, state.turn, position, state.low_group, state.dead)
+
+
+async def _state(conn: Conn, key: Key, row: Any, known: State | None) -> State:
+    if row is None:
+        raise _gone(key)
+    settings = _settings(row)
+    place = await conn.fetchrow(_READ_POSITION, key.stream_id, key.consumer_id, settings.generation)
+    assert place is not None, "a consumer is made with a position"
+    if known is not None and known.settings == settings and known.seq == place["seq"]:
+        return known
+    rows = await conn.fetch(_READ_GROUPS, key.stream_id, key.consumer_id, place["low_group"])
+    return State(settings, place["seq"], place["position"], place["dead"], map(_group, rows))
+
+
+def _settings(row: Any) -> Settings:
+    return Settings(
+        row["generation"],
+        timedelta(milliseconds=row["ack_wait_ms"]),
+        row["max_deliver"],
+        row["max_ack_pending"],
+        Filters.of(orjson.loads(row["filters"])),
+    )
+
+
+def _group(row: Any) -> Group:
+    group = Group(row["group_id"], row["turn"], row["handed_out"], row["due_at"])
+    ids, some = row["record_ids"], len(row["record_ids"])
+    columns: Iterable[tuple[UUID, int, int, int, bool]] = zip(
+        ids,
+        row["idxs"],
+        row["counts"] or [1] * some,
+        row["nacks"] or [0] * some,
+        row["newer"] or [False] * some,
+        strict=True,
+    )
+    group.messages = {each[0]: Message(*each, group) for each in columns}
+    return group
+
+
+def _arrays(group: Group) -> tuple[Any, ...]:
+    messages = group.messages.values()
+    counts, nacks, newer = zip(*((each.count, each.nacks, each.newer) for each in messages), strict=True)
+    return (
+        list(group.messages),
+        [each.idx for each in messages],
+        counts if any(count != 1 for count in counts) else None,
+        nacks if any(nacks) else None,
+        newer if any(newer) else None,
+    )
+
+
+def _gone(key: Key) -> NotFound:
+    return NotFound(f"There is no consumer {key.consumer_id}. List those there are with GET /v1/http-consumers.")
