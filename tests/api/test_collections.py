@@ -222,7 +222,8 @@ async def test_organisations_and_scopes_are_kept_apart(
     await stranger.fails(404, "POST", f"/v1/collections/{id_}/refresh/start")
     for missing in ("nonsense", str(uuid4())):
         await admin.fails(404, "GET", f"/v1/collections/{missing}")
-    await admin.fails(404, "GET", f"/v1/collections/{id_}/shop:unheard")
+    for unheard in ("shop:unheard", "%00", "shop%3Aorder%00"):
+        await admin.fails(404, "GET", f"/v1/collections/{id_}/{unheard}")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,10 @@ def test_null_is_the_same_as_left_out() -> None:
     assert reasons({"kind": "mill_key", "secret": None}) == {"properties.secret": ["is required"]}
 
 
+def test_properties_have_a_largest_size() -> None:
+    assert list(reasons({"kind": "mill_key", "secret": "mk_" + "1" * 70_000})) == ["properties"]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),

@@ -22,6 +22,7 @@ from headrace.api.services import Services, services_of
 from headrace.clock import iso
 from headrace.db.pool import Conn
 from headrace.errors import BadRequest, NotFound
+from headrace.providers.kit import Collection
 from headrace.vault import collections
 from headrace.vault.collections import AccountCollection, Refresh
 from headrace.vault.credentials import Credential
@@ -93,8 +94,7 @@ async def get_collection(
     """One collection."""
     services = services_of(request)
     async with services.db.api.acquire() as conn:
-        own = await collections.get(conn, credential.org_id, credential.id, collection_id)
-    found = _own(own) if own is not None else _fixed(services, credential).get(collection_id)
+        found = await _one(conn, services, credential, collection_id)
     if found is None:
         raise NotFound(
             f"This credential's account has no such collection. List those it has with "
@@ -132,14 +132,25 @@ async def refresh_status(request: Request, _principal: Read, credential: PathCre
 async def _all(conn: Conn, services: Services, credential: Credential) -> dict[str, Shown]:
     """By id: the provider's, and over them what was found in the account (a fixed one with the account's own fields
     comes in its place)."""
-    found = await collections.list_(conn, credential.org_id, credential.id)
-    return {**_fixed(services, credential), **{own.id: _own(own) for own in found}}
-
-
-def _fixed(services: Services, credential: Credential) -> dict[str, Shown]:
     provider = services.providers.get(credential.provider)
     fixed = provider.collections if provider is not None else ()
-    return {each.id: Shown(each.id, each.name, each.id, each.schema(), "provider") for each in fixed}
+    found = await collections.list_(conn, credential.org_id, credential.id)
+    return {**{each.id: _fixed(each) for each in fixed}, **{own.id: _own(own) for own in found}}
+
+
+async def _one(conn: Conn, services: Services, credential: Credential, collection_id: str) -> Shown | None:
+    if "\0" in collection_id:  # for which PostgreSQL cannot even be asked
+        return None
+    own = await collections.get(conn, credential.org_id, credential.id, collection_id)
+    if own is not None:
+        return _own(own)
+    provider = services.providers.get(credential.provider)
+    fixed = provider.collection(collection_id) if provider is not None else None
+    return None if fixed is None else _fixed(fixed)
+
+
+def _fixed(found: Collection) -> Shown:
+    return Shown(found.id, found.name, found.id, found.schema(), "provider")
 
 
 def _own(found: AccountCollection) -> Shown:

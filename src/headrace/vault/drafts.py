@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from headrace import jsontext
 from headrace.egress import Destinations, EgressRefused
 from headrace.errors import Invalid
 from headrace.vault.kinds import Account, CredentialKind
@@ -16,6 +17,7 @@ from headrace.vault.masking import looks_masked
 from headrace.vault.schema import Reasons, reasons
 
 BASE_URL = "base_url"
+MOST_BYTES = 64 * 1024
 _BASE_URL_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 2048}
 
 
@@ -119,6 +121,8 @@ def present_names(kind: CredentialKind, given: Mapping[str, Any]) -> dict[str, A
 
 def check(kind: CredentialKind, properties: Mapping[str, Any], *, allow_base_url: bool) -> None:
     """Raise Invalid with every reason for which these are no properties of `kind`."""
+    if len(jsontext.dumps(dict(properties))) > MOST_BYTES:
+        raise Invalid({"properties": [f"must have at most {MOST_BYTES} bytes as JSON"]})
     schema = kind.schema
     found: Reasons = {}
     if at_base_url(kind, properties) is not None:
