@@ -69,6 +69,17 @@ async def append(db: Database, fence: Fence, batch: Batch, canons: Mapping[str, 
         return _told(changes, head)
 
 
+async def append_within(conn: Conn, fence: Fence, batch: Batch, canons: Mapping[str, Canon], now: datetime) -> Appended:
+    """`append` as part of the caller's transaction, which must hold the sync's epoch row `FOR UPDATE`: then no other
+    append of the sync comes between the comparison and the write."""
+    records = identify(fence.sync_id, batch.records)
+    deletes = identify(fence.sync_id, [*batch.deletes, *await _children_gone(conn, fence, batch)])
+    incoming, unclear = newest([*records, *deletes])
+    changes = await _compare_all(conn, fence, incoming, canons)
+    changes.unclear += [each.mention() for each in unclear]
+    return _told(changes, await _write(conn, fence, batch, changes, [each.record_id for each in records], now))
+
+
 async def _ready(work: Callable[..., T], *args: Any, size: int) -> T:
     return await asyncio.to_thread(work, *args) if size >= _OFF_THE_LOOP else work(*args)
 
