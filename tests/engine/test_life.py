@@ -1,8 +1,9 @@
 """The copy equals what the provider holds, and stays so."""
 
-from headrace.db.pool import Database
 from holding import holding
 from shop import open_shop
+
+from headrace.db.pool import Database
 
 
 async def test_backfill_then_changes_as_they_come(db: Database) -> None:

@@ -136,8 +136,8 @@ class SweepMark(Mark):
 
     `began` is in the provider's clock: only what was held before it can be missing. `passes` counts whole passes; the
     ids seen by any pass of `sweep_id` are in sweep_seen. `partitions` are those still to be read, the first being the
-    one under way. `scopes` is what the credential was allowed when the sweep began. `due_at` (the database's clock) is
-    when the next one is to begin.
+    one under way. `scopes` is what the credential was allowed when the sweep began. In the database's clock: `due_at`
+    is when the next one is to begin, `read_at` when the last finished one began.
     """
 
     state: Literal["waiting", "reading", "judging"] = "waiting"
@@ -145,6 +145,7 @@ class SweepMark(Mark):
     sweep_id: UUID | None = None
     began: datetime | None = None
     began_at: datetime | None = None
+    read_at: datetime | None = None
     members: list[str] = field(default_factory=list)
     partitions: list[str | None] = field(default_factory=list)
     passes: int = 0

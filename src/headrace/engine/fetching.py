@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -22,9 +22,6 @@ SET_ASIDE, PUT_OFF = SQL.set_aside, SQL.put_off
 
 AT_ONCE = 8
 """Single reads of one sync that are under way side by side; the pace decides when each is sent."""
-CLOCKS_APART = timedelta(seconds=5)
-"""What was read this long after a moment has surely seen all that happened then: providers tell their times in whole
-seconds, and their clocks are known to within three."""
 ASIDE: frozenset[FaultClass] = frozenset({"gone", "bad", "permission", "config"})
 """Faults of one record or child; any other concerns the whole reading."""
 
@@ -94,17 +91,15 @@ class Fetcher:
         async with self._places:
             return await self._or_aside(read, collection.id, "children", parent.id, parent.parent)
 
-    async def put_off(self, mentions: Iterable[Mention]) -> None:
-        """Fetch these a little later, when a fetch is sure to be newer than what they are in doubt about."""
+    async def put_off(self, mention: Mention, until: datetime) -> None:
+        """Fetch the record at `until` (the provider's clock), when a fetch can tell which picture of it is newest."""
         session = self._session
-        fence, behind = session.fence, session.now() - session.provider_now()
-        for mention in mentions:
-            due = mention.as_of + CLOCKS_APART + behind
-            await session.services.db.ingest.execute(
-                PUT_OFF, fence.stream_id, fence.sync_id, mention.collection, mention.id, mention.parent, due,
-                session.now(),
-            )  # fmt: skip
-            self._due(due)
+        fence, now = session.fence, session.now()
+        due = until + (now - session.provider_now())
+        await session.services.db.ingest.execute(
+            PUT_OFF, fence.stream_id, fence.sync_id, mention.collection, mention.id, mention.parent, due, now
+        )
+        self._due(due)
 
     async def _or_aside(
         self, read: Callable[[], Awaitable[list[Item]]], collection_id: str, what: str, key: str, parent: str | None

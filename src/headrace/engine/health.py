@@ -12,6 +12,7 @@ from typing import Literal
 import orjson
 import structlog
 
+from headrace.clock import iso
 from headrace.db.queries import load
 from headrace.engine.access import Access
 from headrace.engine.schedule import back_off
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 SQL = load(__package__, "states.sql")
 SAVE_HEALTH = SQL.save_health
+NOTE_ERROR = load(__package__, "checkpoints.sql").note_error
 
 Status = Literal["initializing", "healthy", "warning", "error"]
 PASSING: frozenset[FaultClass] = frozenset({"rate", "quota", "transient"})
@@ -52,9 +54,11 @@ class Health:
         self.problems: dict[str, Problem] = {}
         self._saved: tuple[Status, str] | None = None
         self._refused = False
+        self._errors: list[tuple[str, str, str]] = []
 
-    def failed(self, name: str, error: Exception, now: datetime, access: Access) -> Problem:
-        """Take note of a failed attempt; the answer says when to try again."""
+    def failed(self, reading: str, scope: str, error: Exception, now: datetime, access: Access) -> None:
+        """Take note of a failed attempt, and of when to try again."""
+        name = name_of(reading, scope)
         earlier = self.problems.get(name)
         failures = 1 if earlier is None else earlier.failures + 1
         status, note, whole = _told(name, error, access)
@@ -64,13 +68,18 @@ class Health:
             retry_at = max(retry_at, error.retry_at)
         problem = Problem(status, note, now if earlier is None else earlier.since, failures, retry_at, whole)
         self.problems[name] = problem
-        return problem
+        self._errors.append((reading, scope, orjson.dumps({"at": iso(now), "message": note}).decode()))
 
-    def succeeded(self, name: str) -> None:
+    def succeeded(self, reading: str, scope: str) -> None:
         """The reading works again; if it was a probe, so does every other that waited for it."""
-        problem = self.problems.pop(name, None)
+        problem = self.problems.pop(name_of(reading, scope), None)
         if problem is not None and problem.whole:
             self.forget()
+
+    def retry_at(self, reading: str, scope: str) -> datetime | None:
+        """Before when the reading is not to be tried again."""
+        problem = self.problems.get(name_of(reading, scope))
+        return None if problem is None else problem.retry_at
 
     def forget(self) -> None:
         """A new credential, or another configuration: everything is tried again at once."""
@@ -104,6 +113,7 @@ class Health:
 
     async def save(self, session: Session, purged: Iterable[str]) -> None:
         """Write it, and what it says of the credential, if that is not what was written last."""
+        await self._write_errors(session)
         status, notes = self.told(session, purged)
         text = orjson.dumps(notes).decode()
         if self._saved == (status, text):
@@ -127,6 +137,13 @@ class Health:
         self._saved = (status, text)
         await self._tell_credential(session, [each.note for each in problems if each.whole])
 
+    async def _write_errors(self, session: Session) -> None:
+        """Each reading's last error stands beside its checkpoint, until an append of it succeeds."""
+        errors, self._errors = self._errors, []
+        fence = session.fence
+        for reading, scope, error in errors:
+            await session.services.db.ingest.execute(NOTE_ERROR, fence.stream_id, fence.sync_id, reading, scope, error)
+
     async def _tell_credential(self, session: Session, notes: list[str]) -> None:
         """The credential is as good as the provider's last word on it."""
         if bool(notes) == self._refused:
@@ -136,6 +153,11 @@ class Health:
         async with session.services.db.ingest.acquire() as conn:
             status = "error" if notes else "ok"
             await set_health(conn, access.org_id, access.credential_id, status, notes, session.now())
+
+
+def name_of(reading: str, scope: str) -> str:
+    """The words for a reading in notes and logs."""
+    return f"{reading} of {scope}"
 
 
 def _told(name: str, error: Exception, access: Access) -> tuple[Status, str, bool]:

@@ -7,12 +7,12 @@ and the repeat changes nothing that was stored.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from headrace.db.queries import load
 from headrace.engine import catch
-from headrace.engine.fetching import CLOCKS_APART, Fetcher, keys_of
+from headrace.engine.fetching import Fetcher, keys_of
 from headrace.engine.ingest import Load
 from headrace.engine.memory import Memory
 from headrace.engine.pace import Priority
@@ -23,6 +23,11 @@ from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, I
 
 SQL = load(__package__, "intake.sql")
 HASHES, SEE = SQL.hashes, SQL.see
+
+
+DOUBT = timedelta(seconds=3)
+"""How far apart the moments of two pictures must be for the later to be told, where a feed does not say: providers
+tell their times in whole seconds, and their clocks are known to within two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +112,17 @@ class Intake:
         self._memory.stored(page.records)
         if not unclear:
             return
-        ripe_before = session.provider_now() - CLOCKS_APART
-        ripe = [mention for mention in unclear if mention.as_of <= ripe_before]
+        pictures: list[Record | Delete] = [*page.records, *page.deletes]
+        doubt = {(item.collection, item.id): _in_doubt_until(item) for item in pictures}
+        now = session.provider_now()
+        ripe = [mention for mention in unclear if doubt[mention.collection, mention.id] <= now]
         fetched = self._sort(await self.fetcher.fetch(keys_of(ripe), origin.priority), origin)
         again = await session.ingest.store(Load(fetched.records, fetched.deletes, fetched.child_sets, seen=seen))
         self._memory.stored(fetched.records)
-        later = [mention for mention in unclear if mention.as_of > ripe_before]
-        await self.fetcher.put_off([mention for mention in (*later, *again) if self._can_fetch(mention)])
+        doubt |= {(mention.collection, mention.id): now + DOUBT for mention in again}
+        for mention in (*(mention for mention in unclear if mention not in ripe), *again):
+            if self._can_fetch(mention):
+                await self.fetcher.put_off(mention, doubt[mention.collection, mention.id])
         await session.ingest.store(Load(checkpoints=checkpoints))
         self._memory.heed(unclear)
 
@@ -198,6 +207,11 @@ class Intake:
         fence = self._session.fence
         ids = [each.record_id for each in identify(fence.sync_id, aged)]
         await self._session.services.db.ingest.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
+
+
+def _in_doubt_until(item: Record | Delete) -> datetime:
+    """When a fetch is sure to be newer than the pictures of the record that are in doubt (the provider's clock)."""
+    return item.as_of + max(item.slack, DOUBT)
 
 
 def too_old(record: Record, cutoff: datetime, *, changing: bool) -> bool:

@@ -3,13 +3,15 @@ not fetched twice. Losing it costs requests and nothing else."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from headrace.engine.fetching import CLOCKS_APART
 from headrace.stream.items import NO_SLACK, Mention, Record
 
 REMEMBERED = 20_000
+CLOCKS_APART = timedelta(seconds=5)
+"""What was read this long after a moment has surely seen all that happened then: providers tell their times in whole
+seconds, and their clocks are known to within three."""
 
 V = TypeVar("V")
 Id = tuple[str, str]

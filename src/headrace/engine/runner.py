@@ -17,13 +17,13 @@ from headrace.engine.access import Access
 from headrace.engine.assembly import Assembly, Reading
 from headrace.engine.checkpoints import Checkpoints, load_checkpoints
 from headrace.engine.gap import fall_back
-from headrace.engine.health import Health
+from headrace.engine.health import Health, name_of
 from headrace.engine.horizons import Gap
 from headrace.engine.runs import Runs
 from headrace.engine.schedule import Tempo
 from headrace.engine.services import EngineServices
 from headrace.engine.session import Session, Stopped
-from headrace.errors import Fenced
+from headrace.errors import Fenced, HeadraceError
 from headrace.stream.items import Fence
 
 SQL = load(__package__, "states.sql")
@@ -187,7 +187,9 @@ class SyncRunner:
         for reading in self._idle(assembly):
             due = self._due(reading, tempo)
             if due is not None and due <= tempo.now:
-                task = asyncio.create_task(self._step(assembly, reading, tempo), name=_name(reading))
+                task = asyncio.create_task(
+                    self._step(assembly, reading, tempo), name=name_of(reading.reading, reading.scope)
+                )
                 task.add_done_callback(lambda _: self._wake.set())
                 self._tasks[task] = reading
                 if self._health.blocked_until() is not None:
@@ -216,10 +218,10 @@ class SyncRunner:
         due = reading.due(tempo)
         if due is None:
             return None
-        problem = self._health.problems.get(_name(reading))
-        blocked = self._health.blocked_until() if reading.upstream else None
-        waits = [problem.retry_at] if problem is not None else []
-        return max([due, *waits, *([blocked] if blocked is not None else [])])
+        waits = [self._health.retry_at(reading.reading, reading.scope)]
+        if reading.upstream:
+            waits.append(self._health.blocked_until())
+        return max([due, *(moment for moment in waits if moment is not None)])
 
     async def _step(self, assembly: Assembly, reading: Reading, tempo: Tempo) -> None:
         if reading in self._cut_short:
@@ -235,7 +237,7 @@ class SyncRunner:
             reading = self._tasks.pop(task)
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is None:
-                self._health.succeeded(_name(reading))
+                self._health.succeeded(reading.reading, reading.scope)
                 continue
             self._cut_short.add(reading)
             if isinstance(error, Gap):
@@ -243,7 +245,9 @@ class SyncRunner:
             elif isinstance(error, (Fenced, *AWAY)):
                 raise error
             elif isinstance(error, Exception) and not isinstance(error, Stopped):
-                self._health.failed(_name(reading), error, assembly.session.now(), self._access)
+                if not isinstance(error, HeadraceError):
+                    self._log.error("reading_broke", reading=reading.reading, scope=reading.scope, exc_info=error)
+                self._health.failed(reading.reading, reading.scope, error, assembly.session.now(), self._access)
                 self._cut_short_with(assembly, reading)
         return gap
 
@@ -255,7 +259,3 @@ class SyncRunner:
         for reading in assembly.readings:
             if reading.scope == failed.scope and {reading.reading, failed.reading} == {"changes", "settled"}:
                 self._cut_short.add(reading)
-
-
-def _name(reading: Reading) -> str:
-    return f"{reading.reading} of {reading.scope}"

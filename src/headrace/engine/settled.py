@@ -5,9 +5,8 @@ source's settle time behind the present, in closed windows; the horizon moves wh
 records can be found by birth only, the whole span in which they still change is read again.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from headrace.engine.changes import BEHIND
 from headrace.engine.checkpoints import Checkpoints, SettledMark, Walk
 from headrace.engine.horizons import Horizons
 from headrace.engine.intake import Intake, Origin
@@ -20,6 +19,9 @@ from headrace.engine.transport import ReadFailed
 from headrace.engine.walking import walk_through
 from headrace.engine.windows import floor_to
 from headrace.stream.items import CheckpointWrite
+
+CLOCKS_APART = timedelta(seconds=3)
+"""The provider's clock is known to within this."""
 
 
 class Settled:
@@ -47,9 +49,9 @@ class Settled:
         asked = tempo.run_started if tempo.scheduled else None
         if tempo.asked_at is not None:
             asked = max(tempo.asked_at, asked or tempo.asked_at)
-        if asked is not None and self._in_our_clock(mark.through) <= asked:
-            # What was asked for can be settled once its moment is the settle time ago.
-            return asked + self._source.settle + 2 * BEHIND
+        if asked is not None and self._in_our_clock(mark.through) < asked + CLOCKS_APART:
+            # What was asked for can be settled once its moment is the settle time ago, by whichever clock.
+            return asked + CLOCKS_APART + self._source.settle + self._source.resolution
         if tempo.scheduled:
             return None
         return self._in_our_clock(mark.through) + self._source.settle + self._source.settled_every

@@ -14,6 +14,7 @@ import orjson
 from headrace.db.queries import load
 from headrace.engine import catch
 from headrace.engine.checkpoints import Checkpoints, SweepMark, write
+from headrace.engine.confirm import confirm_deletes
 from headrace.engine.ingest import Load
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
@@ -25,6 +26,8 @@ from headrace.engine.transport import ReadFailed
 from headrace.ids import uuid7
 from headrace.providers.kit import EVERYTHING, Collection, Listing
 from headrace.stream.items import CheckpointWrite, Delete, Item
+
+__all__ = ["Sweep", "cadence", "confirm_deletes"]
 
 SQL = load(__package__, "sweep.sql")
 CANDIDATES, COUNT_CANDIDATES, FORGET_SEEN = SQL.candidates, SQL.count_candidates, SQL.forget_seen
@@ -204,8 +207,9 @@ class Sweep:
         session, mark = self._session, self.mark
         assert mark.sweep_id is not None
         sweep_id, stream_id = mark.sweep_id, session.fence.stream_id
-        mark.state, mark.due_at = "waiting", session.now() + self._every
-        await session.ingest.store(Load(checkpoints=[self._row(completed_at=session.now())]))
+        mark.state, mark.due_at, mark.read_at = "waiting", session.now() + self._every, mark.began_at
+        row = self._row(completed_at=session.now(), settled_through=mark.began)
+        await session.ingest.store(Load(checkpoints=[row]))
         while True:
             done = await session.services.db.ingest.execute(FORGET_SEEN, stream_id, sweep_id, FORGET_CHUNK)
             if int(done.rsplit(" ", 1)[1]) < FORGET_CHUNK:

@@ -1,0 +1,37 @@
+-- name: states
+-- Health as it was last written, and when anything and the slowest reading of changes last succeeded.
+select s.sync_id, s.health_status, s.health_notes, s.last_healthy_at, s.erroring_since, s.consecutive_errors,
+  s.initial_backfill_completed_at, c.last_success_at, c.oldest_changes_at
+from sync_states s
+left join lateral (
+  select max(last_success_at) as last_success_at,
+         min(last_success_at) filter (where reading = 'changes') as oldest_changes_at
+  from checkpoints c where c.stream_id = s.stream_id and c.sync_id = s.sync_id
+) c on true
+where s.stream_id = any ($1::uuid[]) and s.sync_id = any ($2::uuid[])
+
+-- name: completed
+-- When the initial backfills were completed.
+select sync_id, initial_backfill_completed_at from sync_states
+where stream_id = any ($1::uuid[]) and sync_id = any ($2::uuid[])
+
+-- name: records_held
+-- Living records by collection.
+select r.collection_id, count(*) as records from records r
+where r.stream_id = $1 and r.sync_id = $2 and r.updated_idx is not null and not r.deleted
+  and not exists (
+    select from purges p
+    where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+      and (p.collection_id is null or p.collection_id = r.collection_id))
+group by r.collection_id
+
+-- name: aside_by_collection
+select collection_id, count(*) as aside from set_aside
+where stream_id = $1 and sync_id = $2 and attempts > 0
+group by collection_id
+
+-- name: provider_offset
+-- The provider's clock against the database's, in seconds.
+select a.offset_s from credentials c
+join account_clocks a on a.provider = c.provider and a.account_hash = c.account_hash
+where c.org_id = $1 and c.id = $2
