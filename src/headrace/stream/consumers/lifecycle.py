@@ -102,12 +102,16 @@ async def alter_consumer(
         raise NotFound(f"There is no consumer {consumer_id}. List those there are with GET /v1/http-consumers.")
     if deliver_policy is not None:
         await reset(conn, stream_id, consumer_id, deliver_policy, now)
+        return
+    # A turn of its own, so that no process goes on with the settings that it knows.
+    key = Key(stream_id, consumer_id)
+    await storage.write(conn, key, await storage.lock(conn, key), now)
 
 
 async def reset(conn: Conn, stream_id: UUID, consumer_id: UUID, deliver_policy: DeliverPolicy, now: datetime) -> None:
     """Move the consumer to where the policy says. Tokens that are out are void; dead letters stay. Raises NotFound."""
     key = Key(stream_id, consumer_id)
-    state = await storage.lock(conn, key, None)
+    state = await storage.lock(conn, key)
     position = await _place(conn, stream_id, deliver_policy, now)
     generation = await conn.fetchval(_NEXT_GENERATION, stream_id, consumer_id)
     await conn.execute(_DELETE_DELIVERIES, stream_id, consumer_id)
@@ -149,12 +153,12 @@ async def replay(
     Raises NotFound. Tell `Wakeups.appended` after the commit.
     """
     key = Key(stream_id, consumer_id)
-    state = await storage.lock(conn, key, None)
+    state = await storage.lock(conn, key)
     rows = await conn.fetch(_TAKE_DEAD, stream_id, consumer_id, record_ids)
     if not rows:
         return 0
     state.replay([(row["record_id"], row["idx"]) for row in rows], now)
-    await storage.write(conn, key, state, state.position, now)
+    await storage.write(conn, key, state, now)
     return len(rows)
 
 

@@ -1,6 +1,7 @@
 """A consumer's state in the database: read it, lock it, write what a turn changed."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,12 +10,14 @@ from uuid import UUID
 import orjson
 
 from headrace.db.pool import Conn
-from headrace.db.queries import load
+from headrace.db.queries import inline, load
 from headrace.errors import NotFound
 from headrace.stream.consumers.filters import Filters
 from headrace.stream.consumers.state import Group, Message, Settings, State
 
 _SQL = load(__package__, "turn.sql")
+_BEGIN_KNOWN = _SQL.begin_known
+_END_TURN = _SQL.end_turn
 _LOCK_CONSUMER = _SQL.lock_consumer
 _READ_CONSUMER = _SQL.read_consumer
 _READ_POSITION = _SQL.read_position
@@ -34,13 +37,37 @@ class Key:
     consumer_id: UUID
 
 
-async def lock(conn: Conn, key: Key, known: State | None) -> State:
-    """The state in force, locked until the end of the transaction: `known` where that still is it.
+@asynccontextmanager
+async def turn(conn: Conn, key: Key, known: State | None) -> AsyncIterator[State]:
+    """A transaction under the consumer's lock, with the state in force: `known` where that still is it.
 
-    Raises NotFound when the consumer was deleted.
+    End it with `commit`; left without, it is rolled back. Raises NotFound when the consumer was deleted.
     """
-    row = await conn.fetchrow(_LOCK_CONSUMER, key.stream_id, key.consumer_id)
-    return await _state(conn, key, row, known)
+    try:
+        if known is not None:
+            place = (known.settings.generation, known.seq)
+            found = await conn.execute(inline(_BEGIN_KNOWN, key.stream_id, key.consumer_id, *place))
+        if known is not None and found == "SELECT 1":
+            yield known
+        else:
+            if known is None:
+                await conn.execute("begin")
+            yield await lock(conn, key)
+    finally:
+        if conn.is_in_transaction():
+            await conn.execute("rollback")
+
+
+async def commit(conn: Conn, key: Key, state: State, position: int, now: datetime) -> None:
+    """Write what the turn changed, with the position, and commit."""
+    await _write_changes(conn, key, state, now)
+    await conn.execute(inline(_END_TURN, *_place(key, state, position)))
+    state.written(position)
+
+
+async def lock(conn: Conn, key: Key) -> State:
+    """The state in force, locked until the end of the caller's transaction. Raises NotFound."""
+    return await _state(conn, key, await conn.fetchrow(_LOCK_CONSUMER, key.stream_id, key.consumer_id), None)
 
 
 async def look(conn: Conn, key: Key, known: State | None) -> State:
@@ -57,22 +84,36 @@ async def token_key(conn: Conn, key: Key) -> bytes:
     return bytes(row["token_key"])
 
 
-async def write(conn: Conn, key: Key, state: State, position: int, now: datetime) -> None:
-    """Write what the turn changed, and its position; the state is as of the new turn only after the commit."""
+async def write(conn: Conn, key: Key, state: State, now: datetime) -> None:
+    """Write what was changed in the caller's transaction; the position stays where it is."""
+    await _write_changes(conn, key, state, now)
+    await conn.execute(_APPEND_POSITION, *_place(key, state, state.position))
+
+
+def _place(key: Key, state: State, position: int) -> tuple[UUID, UUID, int, int, int, int, int]:
+    generation = state.settings.generation
+    return key.stream_id, key.consumer_id, generation, state.turn, position, state.low_group, state.dead
+
+
+async def _write_changes(conn: Conn, key: Key, state: State, now: datetime) -> None:
     who = (key.stream_id, key.consumer_id)
-    for group in state.new.values():
-        await conn.execute(
-            _INSERT_GROUP, *who, group.group_id, group.turn, group.handed_out, group.due_at, *_arrays(group)
+    if state.new:
+        await conn.executemany(
+            _INSERT_GROUP,
+            [
+                (*who, group.group_id, group.turn, group.handed_out, group.due_at, *_arrays(group))
+                for group in state.new.values()
+            ],
         )
-    for group in state.touched.values():
-        await conn.execute(_REWRITE_GROUP, *who, group.group_id, *_arrays(group))
+    if state.touched:
+        await conn.executemany(
+            _REWRITE_GROUP, [(*who, each.group_id, *_arrays(each)) for each in state.touched.values()]
+        )
     if state.dropped:
         await conn.executemany(_DELETE_GROUP, [(*who, group_id) for group_id in state.dropped])
     if state.dead_letters:
         letters = [(each.record_id, each.idx, each.deliveries, each.reason) for each in state.dead_letters]
         await conn.execute(_INSERT_DEAD_LETTERS, *who, *map(list, zip(*letters, strict=True)), now)
-    generation = state.settings.generation
-    await conn.execute(_APPEND_POSITION, *who, generation, state.turn, position, state.low_group, state.dead)
 
 
 async def _state(conn: Conn, key: Key, row: Any, known: State | None) -> State:

@@ -13,7 +13,6 @@ from headrace.stream.consumers.storage import Key
 from headrace.stream.read import MOST_BYTES, StoredRecord, stored
 
 _SQL = load(__package__, "turn.sql")
-_READ_HEAD = _SQL.read_head
 _READ_NEW = _SQL.read_new
 _READ_DUE = _SQL.read_due
 _READ_AGAIN = _SQL.read_again
@@ -64,8 +63,7 @@ async def take_turn(
     Returns the state as of this turn. When it raises, nothing was done, or the outcome is unknown: `known` must not be
     used again. `again_first` tells who gets the odd place where redeliveries and new messages share an answer.
     """
-    async with conn.transaction():
-        state = await storage.lock(conn, key, known)
+    async with storage.turn(conn, key, known) as state:
         for settle in settles:
             state.settle(settle, now)
         position = state.position
@@ -73,10 +71,7 @@ async def take_turn(
         if sizes:
             position = await _fill(conn, key, state, sizes, now, taken, again_first=again_first)
         if state.changed or position != state.position:
-            await storage.write(conn, key, state, position, now)
-        else:
-            return state, taken
-    state.written(position)
+            await storage.commit(conn, key, state, position, now)
     return state, taken
 
 
@@ -149,33 +144,36 @@ async def _again(conn: Conn, key: Key, again: Sequence[tuple[Message, tuple[int,
 async def _scan(conn: Conn, key: Key, state: State, most: int) -> _Scan:
     """New records past the position. Those that an older version of is not acked are passed, and told to wait.
 
-    The head is read first: everything up to it is there to be seen. The search goes in windows that grow, so that
-    neither a filter that lets little through nor a stretch of numbers that are gone makes one statement long.
+    The search goes in windows that grow, so that neither a filter that lets little through nor a stretch of numbers
+    that are gone makes one statement long.
     """
     if most <= 0:
         return _Scan([], state.position, 0, None)
     filters = state.settings.filters.parameters()
-    head = int(await conn.fetchval(_READ_HEAD, key.stream_id) or 0)
-    scan = _Scan([], state.position, 0, head)
+    fresh: list[StoredRecord] = []
+    position, head, passed = state.position, None, 0
     window = max(_FIRST_WINDOW, 2 * most)
     left = MOST_BYTES
     for _ in range(_MOST_WINDOWS):
-        if scan.position >= head or len(scan.fresh) >= most or left <= 0:
-            break
-        upper, limit = min(head, scan.position + window), most - len(scan.fresh)
-        rows = stored(await conn.fetch(_READ_NEW, key.stream_id, scan.position, upper, limit, left, *filters))
-        scan.passed += len(rows)
-        for record in rows:
+        limit = most - len(fresh)
+        found = await conn.fetch(_READ_NEW, key.stream_id, position, position + window, limit, left, *filters)
+        head = int(found[0]["head"])
+        records = stored(row for _, *row in found if row[0] is not None)
+        passed += len(records)
+        for record in records:
             message = state.messages.get(record.record_id)
             if message is not None:
                 state.pass_newer(message)
             else:
-                scan.fresh.append(record)
+                fresh.append(record)
             left -= len(record.data)
         # Cut short by the limit or by the bytes, the search goes on after the last row, else after the window.
-        scan.position = rows[-1].updated_idx if len(rows) == limit or (rows and left <= 0) else upper
+        cut = len(records) == limit or left <= 0
+        position = records[-1].updated_idx if cut else min(head, position + window)
+        if position >= head or len(fresh) >= most or left <= 0:
+            break
         window = min(4 * window, _LAST_WINDOW)
-    return scan
+    return _Scan(fresh, position, passed, head)
 
 
 async def _supersede(conn: Conn, key: Key, state: State, ids: Sequence[UUID]) -> None:

@@ -1,15 +1,25 @@
+-- name: begin_known
+-- The consumer's lock, and whether the turn $4 of generation $3 is still the last: one row if so, none if not. The
+-- second statement sees what the turn before has written, since it begins after the lock was taken.
+begin;
+select 1 from consumers where stream_id = $1 and consumer_id = $2 for update;
+select 1 from consumer_positions
+where stream_id = $1 and consumer_id = $2 and generation = $3 and seq = $4 and not exists (
+  select from consumer_positions p
+  where p.stream_id = $1 and p.consumer_id = $2 and (p.generation, p.seq) > ($3, $4)
+)
+
 -- name: lock_consumer
--- The consumer's lock, and its settings in force.
-select org_id, token_key, generation, ack_wait_ms, max_deliver, max_ack_pending, filters
+select token_key, generation, ack_wait_ms, max_deliver, max_ack_pending, filters
 from consumers where stream_id = $1 and consumer_id = $2
 for update
 
 -- name: read_consumer
-select org_id, token_key, generation, ack_wait_ms, max_deliver, max_ack_pending, filters
+select token_key, generation, ack_wait_ms, max_deliver, max_ack_pending, filters
 from consumers where stream_id = $1 and consumer_id = $2
 
 -- name: read_position
--- A statement of its own, after the lock: it sees what the turn before has written.
+-- A statement of its own, after the lock.
 select seq, position, low_group, dead
 from consumer_positions where stream_id = $1 and consumer_id = $2 and generation = $3
 order by seq desc
@@ -25,28 +35,33 @@ order by group_id
 select head from stream_heads where stream_id = $1 order by head desc limit 1
 
 -- name: read_new
--- Visible records past the position and up to $3 that pass the filters: at most $4, at most $5 bytes but at least one.
-select record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at, upstream_updated_at,
-  inserted_at, codec, data
-from (
-  select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) - w.size as before
+-- The head, and visible records past the position and up to $3 that pass the filters: at most $4, at most $5 bytes but
+-- at least one. One row with the head alone when there is none. One snapshot: up to the head, all that is there is seen.
+select h.head, v.*
+from (select g.head from stream_heads g where g.stream_id = $1 order by g.head desc limit 1) h
+left join (
+  select record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at,
+    upstream_updated_at, inserted_at, codec, data
   from (
-    select * from records r
-    where r.stream_id = $1 and r.updated_idx > $2 and r.updated_idx <= $3
-      and ($6::uuid[] is null or r.sync_id = any ($6))
-      and ($7::text[] is null or split_part(r.collection_id, ':', 1) = any ($7))
-      and ($8::text[] is null or r.collection_id = any ($8))
-      and not exists (
-        select from purges p
-        where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
-          and (p.collection_id is null or p.collection_id = r.collection_id)
-      )
-    order by r.updated_idx
-    limit $4
-  ) w
-) v
-where before < $5
-order by updated_idx
+    select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) - w.size as before
+    from (
+      select * from records r
+      where r.stream_id = $1 and r.updated_idx > $2 and r.updated_idx <= $3
+        and ($6::uuid[] is null or r.sync_id = any ($6))
+        and ($7::text[] is null or split_part(r.collection_id, ':', 1) = any ($7))
+        and ($8::text[] is null or r.collection_id = any ($8))
+        and not exists (
+          select from purges p
+          where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+            and (p.collection_id is null or p.collection_id = r.collection_id)
+        )
+      order by r.updated_idx
+      limit $4
+    ) w
+  ) u
+  where before < $5
+) v on true
+order by v.updated_idx
 
 -- name: read_due
 -- What became of records that are due again: those that are gone or being purged do not come back.
@@ -105,6 +120,11 @@ delete from dead_letters where stream_id = $1 and consumer_id = $2 and record_id
 -- name: append_position
 insert into consumer_positions (stream_id, consumer_id, generation, seq, position, low_group, dead)
 values ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: end_turn
+insert into consumer_positions (stream_id, consumer_id, generation, seq, position, low_group, dead)
+values ($1, $2, $3, $4, $5, $6, $7);
+commit
 
 -- name: count_new
 -- How many records past the position pass the filters, counted up to $3.
