@@ -1,5 +1,6 @@
 """A server that notes when each request came."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +21,6 @@ class Counting:
 
 @asynccontextmanager
 async def counting(answer_after_s: float = 0.0) -> AsyncIterator[Counting]:
-    import asyncio
-
     count = Counting()
 
     async def handle(request: web.Request) -> web.Response:

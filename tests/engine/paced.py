@@ -1,6 +1,7 @@
 """A provider and its access for the tests of pace and transport, and a process that asks as fast as it may.
 
-python tests/engine/paced.py DSN URL ALLOWED WINDOW_S SECONDS CONCURRENCY [SYNC_ALLOWED SYNC_INTERVAL SYNC_ID]
+python tests/engine/paced.py DSN URL ALLOWED WINDOW_S SECONDS CONCURRENCY
+    [SYNC_ALLOWED SYNC_INTERVAL SYNC_ID [SYNC_CONCURRENT]]
 """
 
 import asyncio
@@ -109,17 +110,13 @@ async def ask_on(pace: Pace, who: Access, whose: Sync | None, url: str, concurre
                 ):
                     await response.read()
 
-        tasks = [asyncio.create_task(one()) for _ in range(concurrency)]
-        await until.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(one() for _ in range(concurrency)))
 
 
 async def main(arguments: list[str]) -> None:
     dsn, url, allowed, window_s, seconds, concurrency, *own = arguments
     db = await Database.open(dsn, api_size=4, ingest_size=1)
-    whose = sync(RateLimit(int(own[0]), int(own[1])), UUID(own[2])) if own else None
+    whose = sync(RateLimit(int(own[0]), int(own[1]), *map(int, own[3:])), UUID(own[2])) if own else None
     pace = Pace(db, uuid7(), Settings())
     done = asyncio.Event()
     asyncio.get_running_loop().call_later(float(seconds), done.set)

@@ -1,6 +1,7 @@
 """The law of limits, on pure arithmetic: no window holds more than its number, and nearly all of it is used."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def test_the_burst_is_a_tenth(allowed: int, window_s: float) -> None:
 
 def test_few_are_spaced_evenly() -> None:
     sent = send({KEY: Bucket.fresh(5, 10.0, 0.0)}, [0.0], [0.0], 6)
-    gaps = [later - earlier for earlier, later in zip(sent, sent[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(sent)]
     assert max(gaps) - min(gaps) < 1e-6
     assert 2.0 <= gaps[0] < 2.2
 

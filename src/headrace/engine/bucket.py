@@ -188,7 +188,8 @@ def decide(
     """Answer the asks in their order, changing buckets and words. A word that is not in `words` was not spoken.
 
     Every bucket of an ask gives a slot of its own; the grant begins with the latest of them and ends when the first of
-    them lapses. Where they lie too far apart for that, the ask is put off rather than one bucket's slot wasted.
+    them lapses. Where they lie too far apart for that, the ask is put off rather than one bucket's slot wasted. One
+    that lies beyond its horizon is put off until half of the horizon is free again, so that it is worth the asking.
     """
     for bucket in buckets.values():
         bucket.advance(now)
@@ -205,9 +206,8 @@ def _answer(ask: Ask, buckets: Mapping[BucketKey, Bucket], words: Mapping[Bucket
     apart = [
         begins - b.window.lateness_s / 2 for b, _, at in offers if at < begins - b.window.lateness_s / 2 - _EPSILON
     ]
-    not_before = max([begins - ask.horizon_s, *apart])
-    if not_before > now + _EPSILON:
-        return Later(not_before)
+    if apart or begins > now + ask.horizon_s + _EPSILON:
+        return Later(max([begins - ask.horizon_s / 2, *apart]))
     ends = min((bucket.take(cost) + bucket.window.lateness_s for bucket, cost, _ in offers), default=now + FREE_S)
     for word, cost in heeded:
         word.take(begins, cost)
