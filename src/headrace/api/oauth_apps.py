@@ -114,7 +114,7 @@ def render(app: OAuthApp, secrets: Mapping[str, str] | None = None) -> dict[str,
     }
 
 
-@router.post("/v1/oauth-apps", response_model=OAuthAppObject, response_model_exclude_unset=True)
+@router.post("/v1/oauth-apps", response_model=OAuthAppObject)
 async def create_oauth_app(
     change: AdminChange, body: Annotated[OAuthAppCreate, Depends(JsonBody(OAuthAppCreate))]
 ) -> Json:
