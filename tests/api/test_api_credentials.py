@@ -5,8 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from accounts import Accounts, accounts_server
 from callers import Caller, Callers
+from key_owners import Accounts, accounts_server
 
 from headrace.api.services import Services
 from headrace.providers import installed

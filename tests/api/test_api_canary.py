@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import structlog
-from accounts import Accounts, accounts_server
 from callers import Caller
+from key_owners import Accounts, accounts_server
 
 from headrace import log
 from headrace.api.services import Services
