@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -54,3 +55,16 @@ def test_text_is_for_people(lines: io.StringIO) -> None:
     structlog.get_logger().info("serving", url="http://127.0.0.1:1")
     assert "serving" in lines.getvalue()
     assert "http://127.0.0.1:1" in lines.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_traceback_shows_no_local_variables(lines: io.StringIO, form: Literal["json", "text"]) -> None:
+    log.configure(form, "info", lines)
+    key = "sk_live_local"
+    try:
+        raise ValueError(f"{len(key)} characters")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=True)
+    assert "13 characters" in lines.getvalue()
+    assert "sk_live_local" not in lines.getvalue().replace('key = "sk_live_local"', "")

@@ -43,7 +43,9 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info", strea
     if form == "json":
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at")]
+        # Plain tracebacks: the others show local variables, and with them secrets.
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at", exception_formatter=plain)]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

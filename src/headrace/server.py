@@ -25,6 +25,7 @@ from headrace.api.services import Services
 from headrace.db.launcher import EmbeddedPostgres
 from headrace.db.migrate import MigrationRefused, migrate
 from headrace.db.pool import Database
+from headrace.engine.access import reloader
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
 from headrace.engine.transport import Transport
@@ -165,7 +166,7 @@ async def _services(parts: _Parts, settings: Settings, db: Database, keyring: Ke
     await wakeups.start()
     parts.stop_with("wakeups", wakeups.stop)
     pace = Pace(db, worker_id, settings)
-    transport = Transport(db, pace, settings)
+    transport = Transport(db, pace, settings, reload=reloader(db, keyring, providers, settings))
     parts.stop_with("transport", transport.close)
     engine = EngineServices(db, keyring, providers, settings, db.clock, wakeups, transport, pace, worker_id)
     worker = None
@@ -173,7 +174,9 @@ async def _services(parts: _Parts, settings: Settings, db: Database, keyring: Ke
         worker = Worker(engine)
         await worker.start()
         parts.stop_with("worker", worker.stop)
-    return Services(settings, db, keyring, providers, wakeups, Dispatcher(db, wakeups), transport, worker)
+    dispatcher = Dispatcher(db, wakeups)
+    parts.stop_with("consumers", dispatcher.close)
+    return Services(settings, db, keyring, providers, wakeups, dispatcher, transport, worker)
 
 
 class _Uvicorn(uvicorn.Server):
