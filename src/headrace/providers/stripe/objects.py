@@ -206,7 +206,7 @@ class Resource:
                 children = children_of(child, key, rows or [], moment, record.created)
                 items += children
                 if sets:
-                    items.append(ChildSet(child, key, frozenset(c.id for c in children), moment.as_of))
+                    items.append(ChildSet(child, key, frozenset(c.id for c in children), moment.as_of, moment.slack))
         return items
 
     def gone(self, ctx: Context, key: str, as_of: datetime, slack: timedelta = timedelta(0)) -> list[Item]:
