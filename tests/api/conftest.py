@@ -5,12 +5,13 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 import uvicorn
 from callers import Caller, Callers
 from fastapi import FastAPI
-from headrace.stream.consumers.dispatcher import Dispatcher
+from shelf import Shelf
 from shop import SHOP
 
 from headrace.api.app import create_app
@@ -20,6 +21,7 @@ from headrace.engine.pace import Pace
 from headrace.engine.transport import Transport
 from headrace.ids import uuid7
 from headrace.settings import Settings
+from headrace.stream.consumers.dispatcher import Dispatcher
 from headrace.stream.wake import Wakeups
 from headrace.vault.keys import Keyring
 from headrace.vault.sealing import KEY_BYTES, Key
@@ -33,16 +35,21 @@ async def services(db: Database) -> AsyncIterator[Services]:
         await keyring.check(conn)
     wakeups = Wakeups(db)
     await wakeups.start()
-    yield Services(
+    made = Services(
         settings=settings,
         db=db,
         keyring=keyring,
         providers={SHOP.slug: SHOP},
         wakeups=wakeups,
-        dispatcher=Dispatcher(db, wakeups),
-        transport=Transport(db, Pace(db, uuid7(), settings), settings),
+        dispatcher=dispatcher,
+        transport=transport,
         worker=None,
     )
+    yield made
+    await made.background.stop()
+    await made.transport.close()
+    await dispatcher.close()
+    await transport.close()
     await wakeups.stop()
 
 
@@ -86,3 +93,19 @@ async def base_url(app: FastAPI) -> AsyncIterator[str]:
     server.should_exit = True
     await serving
     listening.close()
+
+
+@pytest.fixture
+async def shelf(admin: Caller, services: Services, stream: dict[str, Any]) -> Shelf:
+    sync = await admin.ok(
+        "POST",
+        "/v1/syncs",
+        {
+            "provider": "shop",
+            "stream_id": stream["id"],
+            "name": "shelf",
+            "collection_ids": ["shop:order", "shop:customer"],
+            "credential": {"properties": {"kind": "shop_key", "secret": "sk_1"}},
+        },
+    )
+    return Shelf(services, UUID(stream["id"]), UUID(sync["id"]))

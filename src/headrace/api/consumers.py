@@ -1,7 +1,7 @@
 """/v1/http-consumers: configuration. Taking messages is in `consume`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -22,12 +22,12 @@ from headrace.api.services import services_of
 from headrace.api.streams import named_stream
 from headrace.clock import iso
 from headrace.control import consumers
-from headrace.control.consumers import Consumer
+from headrace.control.consumers import Consumer, DeliverPolicy
 from headrace.db.pool import Conn
 from headrace.errors import NotFound, NotImplementedYet
 from headrace.ids import parse_uuid, uuid7
 from headrace.stream.consumers import lifecycle
-from headrace.stream.consumers.lifecycle import ConsumerSettings
+from headrace.stream.consumers.lifecycle import ConsumerSettings, Counts
 
 router = APIRouter(tags=["consumers"])
 
@@ -44,7 +44,6 @@ def _not_zero(value: int) -> int:
     return value
 
 
-DeliverPolicy = Literal["all", "new", "last", "1h"]
 AckWait = Annotated[Integer, Field(ge=1, le=86_400_000, description="Milliseconds until a message is due again.")]
 MaxDeliver = Annotated[
     Integer,
@@ -228,8 +227,10 @@ async def list_consumers(
 @router.get("/v1/http-consumers/{id}", response_model=shapes.ConsumerWithCounts)
 async def get_consumer(request: Request, _principal: StreamRead, consumer: PathConsumer) -> Json:
     """One consumer, with what waits, what is out and what was set aside."""
-    async with services_of(request).db.api.acquire() as conn:
-        return Json(render(consumer))
+    services = services_of(request)
+    async with services.db.api.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        counts = await lifecycle.counts(conn, consumer.stream_id, consumer.id, services.db.clock.now())
+    return Json(render(consumer) | asdict(counts) | {"health": _health(consumer, counts)})
 
 
 @router.patch("/v1/http-consumers/{id}", response_model=shapes.ConsumerObject)
@@ -267,6 +268,21 @@ async def delete_consumer(change: StreamChange, consumer: PathConsumer, dry_run:
         return tx.answer(deleted(consumer.id))
 
 
+def _health(consumer: Consumer, counts: Counts) -> dict[str, Any]:
+    notes = []
+    if counts.num_dead:
+        notes.append(
+            f"{counts.num_dead} messages were set aside; GET …/dead-letters shows why, POST …/replay repeats them."
+        )
+    if counts.num_lost:
+        notes.append(
+            f"{counts.num_lost} events were dropped before they were delivered; raise the stream's event_days."
+        )
+    if counts.num_pending and counts.num_ack_pending >= consumer.max_ack_pending:
+        notes.append("max_ack_pending messages are out: more are handed out once some are acked.")
+    return {"status": "warning" if notes else "healthy", "notes": notes}
+
+
 def settings_of(consumer: Consumer) -> ConsumerSettings:
     """What the stream keeps of a consumer's configuration."""
     return ConsumerSettings(
@@ -274,7 +290,7 @@ def settings_of(consumer: Consumer) -> ConsumerSettings:
         ack_wait_ms=consumer.ack_wait_ms,
         max_deliver=consumer.max_deliver,
         max_ack_pending=consumer.max_ack_pending,
-        filters=consumer.matching(),
+        filters=consumer.filters,
     )
 
 

@@ -33,7 +33,11 @@ class Page:
         """The rows of this page, and the cursor of the next one, None when there is none."""
         if len(rows) <= self.limit:
             return rows, None
-        return rows[: self.limit], _cursor(id_of(rows[self.limit - 1]))
+        return rows[: self.limit], self.cursor(id_of(rows[self.limit - 1]))
+
+    def cursor(self, last: UUID) -> str:
+        """The cursor of the page behind the row with this id."""
+        return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
 
     def answer(self, rows: Sequence[Row], render: Callable[[Row], Any], id_of: Callable[[Row], UUID] = _own_id) -> Json:
         """The list of `rows`, which were asked for with `limit + 1`."""
@@ -53,10 +57,6 @@ async def _page(
 
 
 Paging = Annotated[Page, Depends(_page)]
-
-
-def _cursor(id_: UUID) -> str:
-    return base64.urlsafe_b64encode(id_.bytes).decode().rstrip("=")
 
 
 def _place(cursor: str) -> UUID:

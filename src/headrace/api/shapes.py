@@ -195,6 +195,25 @@ class Messages(Shape):
     info: NextInfo
 
 
+class DeadLetter(Shape):
+    """A message that was set aside: the record as it stands now, and the version that was set aside."""
+
+    record: RecordObject
+    updated_idx: int
+    deliveries: int
+    reason: str | None
+    dead_at: str = _TIME
+
+
+class DeadLetters(Shape):
+    data: list[DeadLetter]
+    next_cursor: str | None
+
+
+class Replayed(Shape):
+    replayed: int = Field(description="How many are delivered again.")
+
+
 class HealthObject(Shape):
     status: Literal["initializing", "healthy", "warning", "error"]
     sync_id: str = _ID

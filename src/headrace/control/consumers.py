@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +16,8 @@ from headrace.errors import Invalid, NotFound
 SQL = load(__package__, "consumers.sql")
 INSERT, ONE, LOCK, MANY = SQL.insert_consumer, SQL.consumer, SQL.lock_consumer, SQL.consumers
 UPDATE, DELETE = SQL.update_consumer, SQL.delete_consumer
+
+DeliverPolicy = Literal["all", "new", "last", "1h"]
 
 FILTERS = ("provider", "sync_id", "collection_id")
 
@@ -32,7 +34,7 @@ class Consumer:
     stream_id: UUID
     name: str
     kind: str
-    deliver_policy: str
+    deliver_policy: DeliverPolicy
     ack_wait_ms: int
     max_deliver: int
     max_ack_pending: int
@@ -40,12 +42,6 @@ class Consumer:
     metadata: str
     created_at: datetime
     updated_at: datetime
-
-    def matching(self) -> dict[str, Any]:
-        """The filters in one form: "*" or a list."""
-        return {
-            name: [value] if isinstance(value, str) and value != "*" else value for name, value in self.filters.items()
-        }
 
 
 async def insert(conn: Conn, consumer: Consumer) -> None:
