@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from callers import Caller, Callers
 from jsonschema import Draft202012Validator
-from shop import SHOP, SHOP_KEY
+from storefront import SHOP, SHOP_KEY
 
 from headrace.api import collection_schemas
 from headrace.api.services import Services
