@@ -5,9 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from shop import KEY, SHOP, Shop
 
@@ -15,8 +13,9 @@ from headrace.control import orgs, streams, syncs
 from headrace.control.streams import Stream
 from headrace.control.syncs import Sync
 from headrace.db.pool import Database
-from headrace.engine import patch
+from headrace.engine import patch, status
 from headrace.engine.access import Access
+from headrace.engine.checkpoints import SweepMark, put, write
 from headrace.engine.pace import Pace
 from headrace.engine.runner import SyncRunner
 from headrace.engine.services import EngineServices
@@ -94,6 +93,29 @@ class Holding:
             fence = Fence(self.sync.stream_id, self.sync.id, row["epoch"], row["revision"])
             self.runner.reconfigure(self.sync, fence, self.access)
 
+    async def ask(self) -> None:
+        """What POST …/run does, and the notification."""
+        async with self.db.transaction() as conn:
+            await patch.request_run(conn, self.sync, self.db.clock.now())
+        if self.runner is not None:
+            self.runner.hint()
+
+    async def sweep_now(self, collection: str) -> None:
+        """Make a sweep due. The runner must not be running."""
+        mark = write("sweep", collection, SweepMark(due_at=self.db.clock.now()), collection)
+        async with self.db.transaction() as conn:
+            await put(conn, self.sync.stream_id, self.sync.id, mark)
+
+    async def collections(self) -> dict[str, dict[str, Any]]:
+        """GET …/collections, by id."""
+        async with self.db.api.acquire() as conn:
+            shown = await status.collections(conn, self.sync, self.access.provider, self.db.clock.now())
+        return {row["id"]: row for row in shown}
+
+    async def health(self) -> dict[str, Any]:
+        async with self.db.api.acquire() as conn:
+            return (await status.health(conn, [self.sync], self.db.clock.now()))[self.sync.id]
+
     async def records(self, collection: str | None = None) -> list[StoredRecord]:
         found: list[StoredRecord] = []
         async with self.db.api.acquire() as conn:
@@ -139,7 +161,8 @@ class Holding:
     async def copies(self, shop: Shop, kinds: Iterable[str]) -> bool:
         """Whether the stream holds exactly what the shop holds."""
         for kind in kinds:
-            if await self.copy(f"shop:{kind}") != shop.things[kind]:
+            truth = shop.items() if kind == "item" else shop.things[kind]
+            if await self.copy(f"shop:{kind}") != truth:
                 return False
         return True
 
@@ -184,7 +207,8 @@ async def _made(
         stream = Stream(org.org_id, uuid7(), "shop", 0, now, now)
         await streams.insert(conn, stream)
         await lifecycle.create_stream(conn, stream.id, now)
-        await conn.execute(INSERT_CREDENTIAL, org.org_id, credential_id, provider.slug, KEY.kind, credential_id.bytes, now)
+        key = (org.org_id, credential_id, provider.slug, KEY.kind, credential_id.bytes)
+        await conn.execute(INSERT_CREDENTIAL, *key, now)
         sync = Sync(
             org_id=org.org_id,
             id=uuid7(),
@@ -208,11 +232,3 @@ async def _made(
         await patch.create_sync(conn, sync, now)
     properties = {"key": "very-secret-key", "base_url": shop.url}
     return sync, Access(org.org_id, credential_id, provider, KEY, properties, credential_id.bytes, base_url=shop.url)
-
-
-def days(count: float) -> timedelta:
-    return timedelta(days=count)
-
-
-def other(sync_id: UUID) -> UUID:
-    return UUID(int=sync_id.int ^ 1)

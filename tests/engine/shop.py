@@ -43,6 +43,7 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
+from headrace.stream.items import NO_SLACK
 
 PAGE = 10
 SLACK = timedelta(seconds=1)
@@ -96,6 +97,10 @@ class Shop:
             self._serial += 1
             at = int(self.now().timestamp())
             self.events.append({"id": f"e{self._serial}", "at": at, "what": what, "kind": kind, "thing": dict(thing)})
+
+    def items(self) -> dict[str, Thing]:
+        """The items of all orders, as their collection shows them."""
+        return {row["id"]: row for thing in self.things["order"].values() for row in items_of(thing)}
 
     # ── the server ──
 
@@ -191,18 +196,25 @@ def _record(kind: str, thing: Thing, as_of: datetime, **facts: Any) -> Record:
     )
 
 
+def items_of(thing: Thing) -> list[Thing]:
+    return [
+        {"id": f"{thing['id']}.{name}", "name": name, "created": thing["created"]} for name in thing.get("items", [])
+    ]
+
+
 def _order(ctx: Context, thing: Thing, as_of: datetime, **facts: Any) -> list[Item]:
     """An order and the items in it."""
     items: list[Item] = []
     if "shop:order" in ctx.collections:
         items.append(_record("order", thing, as_of, **facts))
     if "shop:item" in ctx.collections:
-        rows = thing.get("items", [])
-        for name in rows:
-            row = {"id": f"{thing['id']}.{name}", "name": name, "created": thing["created"]}
-            items.append(_record("item", row, as_of, parent=thing["id"], **facts))
-        ids = frozenset(f"{thing['id']}.{name}" for name in rows)
-        items.append(ChildSet("shop:item", thing["id"], ids, as_of))
+        rows = items_of(thing)
+        items += [_record("item", row, as_of, parent=thing["id"], **facts) for row in rows]
+        items.append(
+            ChildSet(
+                "shop:item", thing["id"], frozenset(row["id"] for row in rows), as_of, facts.get("slack", NO_SLACK)
+            )
+        )
     return items
 
 
@@ -245,7 +257,7 @@ def events(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         thing, at = event["thing"], from_unix(event["at"])
         if event["what"] == "deleted":
             items.append(Delete("shop:order", thing["id"], at, slack=SLACK))
-            items.append(ChildSet("shop:item", thing["id"], frozenset(), at))
+            items.append(ChildSet("shop:item", thing["id"], frozenset(), at, SLACK))
         elif thing.get("large"):
             items.append(Mention("shop:order", thing["id"], at))
         else:

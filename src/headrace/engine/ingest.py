@@ -147,19 +147,16 @@ class Ingest:
     def _finish(self, loads: list[_Waiting], unclear: list[Mention]) -> None:
         """Answer the loads of an append. If something was unclear none of its checkpoints was written: those of the
         loads that are clear follow in the next append."""
-        keys = set(map(_key, unclear))
+        own = [_unclear_of(waiting.load, unclear) for waiting in loads]
         again: list[_Waiting] = []
-        for waiting in loads:
+        for waiting, mentions in zip(loads, own, strict=True):
             self._queue.popleft()
             self._count(-waiting.load.rows, -waiting.size)
             load = waiting.load
-            own = keys and {*map(_key, load.records), *map(_key, load.deletes)} & keys
-            if own:
-                _answer(waiting, [mention for mention in unclear if _key(mention) in own])
-            elif keys and load.checkpoints:
+            if unclear and not mentions and (load.checkpoints or load.completes):
                 again.append(_Waiting(Load(checkpoints=load.checkpoints, completes=load.completes), 0, waiting.done))
             else:
-                _answer(waiting, [])
+                _answer(waiting, mentions)
         self._queue.extendleft(reversed(again))
 
     def _merge(self) -> tuple[Batch, list[_Waiting]]:
@@ -219,8 +216,17 @@ class Ingest:
         self._room.set()
 
 
-def _key(item: Record | Delete | Mention) -> tuple[str, str]:
-    return item.collection, item.id
+def _unclear_of(load: Load, unclear: list[Mention]) -> list[Mention]:
+    """Those of an append's unclear records that came with this load, by name or as a child of one of its parents."""
+    if not unclear:
+        return []
+    named = {(item.collection, item.id) for item in load.records} | {(d.collection, d.id) for d in load.deletes}
+    parents = {(children.collection, children.parent) for children in load.child_sets}
+    return [
+        mention
+        for mention in unclear
+        if (mention.collection, mention.id) in named or (mention.collection, mention.parent) in parents
+    ]
 
 
 def _answer(waiting: _Waiting, unclear: list[Mention]) -> None:

@@ -113,16 +113,20 @@ class Intake:
         if not unclear:
             return
         pictures: list[Record | Delete] = [*page.records, *page.deletes]
-        doubt = {(item.collection, item.id): _in_doubt_until(item) for item in pictures}
+        slacks = {(item.collection, item.id): item.slack for item in pictures}
         now = session.provider_now()
-        ripe = [mention for mention in unclear if doubt[mention.collection, mention.id] <= now]
-        fetched = self._sort(await self.fetcher.fetch(keys_of(ripe), origin.priority), origin)
+        ripe: list[tuple[Mention, datetime]] = []
+        unripe: list[tuple[Mention, datetime]] = []
+        for mention in unclear:
+            # From then on a fetch is sure to be newer than the pictures that are in doubt.
+            until = mention.as_of + max(slacks.get((mention.collection, mention.id), DOUBT), DOUBT)
+            (ripe if until <= now else unripe).append((mention, until))
+        fetched = self._sort(await self.fetcher.fetch(keys_of([each for each, _ in ripe]), origin.priority), origin)
         again = await session.ingest.store(Load(fetched.records, fetched.deletes, fetched.child_sets, seen=seen))
         self._memory.stored(fetched.records)
-        doubt |= {(mention.collection, mention.id): now + DOUBT for mention in again}
-        for mention in (*(mention for mention in unclear if mention not in ripe), *again):
+        for mention, until in (*unripe, *((mention, now + DOUBT) for mention in again)):
             if self._can_fetch(mention):
-                await self.fetcher.put_off(mention, doubt[mention.collection, mention.id])
+                await self.fetcher.put_off(mention, until)
         await session.ingest.store(Load(checkpoints=checkpoints))
         self._memory.heed(unclear)
 
@@ -207,11 +211,6 @@ class Intake:
         fence = self._session.fence
         ids = [each.record_id for each in identify(fence.sync_id, aged)]
         await self._session.services.db.ingest.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
-
-
-def _in_doubt_until(item: Record | Delete) -> datetime:
-    """When a fetch is sure to be newer than the pictures of the record that are in doubt (the provider's clock)."""
-    return item.as_of + max(item.slack, DOUBT)
 
 
 def too_old(record: Record, cutoff: datetime, *, changing: bool) -> bool:

@@ -52,6 +52,7 @@ class Slices:
         self._marks = marks
         self._with_page = with_page
         self._number = number
+        self._newest: datetime | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
         self._moved = asyncio.Event()
 
@@ -104,7 +105,7 @@ class Slices:
     async def _read(self, number: int) -> None:
         mark = self._marks[number]
         oldest_first = self._listing.order == "oldest_first"
-        speed = _Speed(mark.at or (mark.window.lo if oldest_first else mark.window.hi) or self._newest())
+        speed = _Speed(mark.at or (mark.window.lo if oldest_first else mark.window.hi))
         guard = CursorGuard(f"the listing of {self._source.id}")
         cursor = mark.cursor
         restarts = 0
@@ -157,6 +158,7 @@ class Slices:
         ]
         if not times:
             return None
+        self._newest = max(self._newest or times[0], *times)
         return min(times) if listing.order == "newest_first" else max(times)
 
     def _share(self, mark: SliceMark, speed: "_Speed") -> SliceMark | None:
@@ -164,12 +166,13 @@ class Slices:
         at = mark.at
         if at is None or not self._session.spare.free or len(self._marks) > len(self._running):
             return None
-        window, newest = mark.window, self._newest()
+        window = mark.window
         if self._listing.order == "newest_first":
-            cut = share_older(window, at, newest)
+            cut = share_older(window, at, self._newest or at)
             left = None if window.lo is None else at - window.lo
             stays, goes = (Window(cut, window.hi), Window(window.lo, cut))
         else:
+            newest = self._session.provider_now()
             cut = share_newer(window, at, newest)
             left = (window.hi or newest) - at
             stays, goes = (Window(window.lo, cut), Window(cut, window.hi))
@@ -178,16 +181,15 @@ class Slices:
         mark.window = stays
         return SliceMark(goes, partition=mark.partition)
 
-    def _newest(self) -> datetime:
-        return self._session.provider_now()
-
 
 class _Speed:
     """How long a stretch of time one page of a slice covers."""
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(self, start: datetime | None) -> None:
         self.pages = 0
         self._start = start
 
     def a_page(self, at: datetime) -> timedelta:
+        if self._start is None:
+            self._start, self.pages = at, 0
         return abs(at - self._start) / max(self.pages, 1)
