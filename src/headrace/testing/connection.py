@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         if isinstance(reply.body, bytes):
             head = self._head(reply, f"Content-Length: {len(reply.body)}")
             if reply.cut_at is not None:
-                self._cut(head + reply.body[: reply.cut_at], reply.reset)
+                self._cut(head + reply.body[: reply.cut_at] if reply.cut_at else b"", reply.reset)
                 return
             self._transport.writelines((head, reply.body))
             self._done()

@@ -44,8 +44,9 @@ class Reply:
     """What to answer.
 
     `body` is the whole body, or an iterator of its pieces, which is sent chunked as the client takes them. `delay_s`
-    is waited before anything is sent. `cut_at` breaks the connection after that many bytes of the body, with a reset
-    (RST) where `reset` is set, else with an orderly end (FIN). `never` leaves the client waiting until it goes away.
+    is waited before anything is sent. `cut_at` breaks the connection after that many bytes of the body (0: before
+    anything at all), with a reset (RST) where `reset` is set, else with an orderly end (FIN). `never` leaves the client
+    waiting until it goes away.
     """
 
     status: int = 200

@@ -27,8 +27,8 @@ REQUEST_KINDS = frozenset(
 `rate_limited` the provider's own refusal for too many requests · `server_error` 500, or `status` · `unauthorized` as if
 the credential were revoked · `forbidden` a permission is missing · `redirect` 302 to `location`, a foreign host ·
 `html` an error page in HTML with status 200 · `slow` an answer after `delay_s` · `hang` no answer at all · `reset` the
-connection is reset after `at` bytes of the body (default 0) · `truncated_json` the body ends after `at` bytes (default
-half), the length given being the whole · `invalid_json` a whole body that is no JSON."""
+connection is reset after `at` bytes of the body (default 0: before anything is sent) · `truncated_json` the body ends
+after `at` bytes (default half), the length given being the whole · `invalid_json` a whole body that is no JSON."""
 
 STATE_KINDS = frozenset({"clock"})
 """`clock` the provider's clock is `offset_s` seconds off for as long as the fault stands."""

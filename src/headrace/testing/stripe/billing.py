@@ -26,7 +26,7 @@ BILLING = (
         events=Events("customer.subscription.created", "customer.subscription.updated", None,
                       {"canceled": "customer.subscription.deleted"}),
         filters=("collection_method", "customer", "plan", "price", "status", "test_clock"),
-        hidden=("status", "canceled"), writes=writes("cud"),
+        hidden=("status", "canceled"), writes=writes("cud"), begins="active",
     ),
     Resource(
         "subscription_items", "subscription_item", "si_", 0, "/v1/subscription_items", long=False, created=None,
@@ -43,7 +43,7 @@ BILLING = (
         "invoices", "invoice", "in_", 8, "/v1/invoices",
         events=events("invoice", paid="paid", open="finalized", void="voided", uncollectible="marked_uncollectible"),
         filters=("collection_method", "customer", "status", "subscription"), writes=writes("cud"),
-        deletable_status="draft",
+        deletable_status="draft", begins="draft",
     ),
     Resource(
         "invoice_lines", "line_item", "il_", 0, None, shape="invoice_line", created=None,
@@ -85,7 +85,7 @@ BILLING = (
     Resource(
         "quotes", "quote", "qt_", 0.4, "/v1/quotes", created=None,
         events=events("quote", "created", accepted="accepted", canceled="canceled", open="finalized"),
-        filters=("customer", "status", "test_clock"), writes=writes("cu"),
+        filters=("customer", "status", "test_clock"), writes=writes("cu"), begins="draft",
     ),
     Resource(
         "quote_line_items", "item", "li_q", 0, None, shape="line_item", created=None,

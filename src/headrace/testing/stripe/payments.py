@@ -47,13 +47,13 @@ PAYMENTS = (
         events=events("payment_intent", "created", succeeded="succeeded", canceled="canceled",
                       processing="processing", requires_action="requires_action",
                       requires_capture="amount_capturable_updated"),
-        filters=("customer",), writes=writes("cu"),
+        filters=("customer",), writes=writes("cu"), begins="requires_payment_method",
     ),
     Resource(
         "setup_intents", "setup_intent", "seti_", 3, "/v1/setup_intents",
         events=events("setup_intent", "created", succeeded="succeeded", canceled="canceled",
                       requires_action="requires_action"),
-        filters=("attach_to_self", "customer", "payment_method"), writes=writes("cu"),
+        filters=("attach_to_self", "customer", "payment_method"), writes=writes("cu"), begins="requires_payment_method",
     ),
     Resource(
         "setup_attempts", "setup_attempt", "setatt_", 0, "/v1/setup_attempts",
@@ -76,7 +76,7 @@ PAYMENTS = (
     Resource(
         "payouts", "payout", "po_", 1, "/v1/payouts",
         events=events("payout", "created updated", paid="paid", failed="failed", canceled="canceled"),
-        filters=("destination", "status"), writes=writes("cu"),
+        filters=("destination", "status"), writes=writes("cu"), begins="in_transit",
     ),
     Resource(
         "transfers", "transfer", "tr_", 1, "/v1/transfers", events=events("transfer", "created updated"),
@@ -99,13 +99,14 @@ PAYMENTS = (
     Resource(
         "topups", "topup", "tu_", 0.2, "/v1/topups",
         events=events("topup", "created", succeeded="succeeded", failed="failed", canceled="canceled"),
-        filters=("amount", "status"), writes=writes("cu"),
+        filters=("amount", "status"), writes=writes("cu"), begins="pending",
     ),
     Resource("reviews", "review", "prv_", 0.2, "/v1/reviews", events=Events("review.opened")),
     Resource(
         "checkout_sessions", "checkout.session", "cs_", 3, "/v1/checkout/sessions",
         events=events("checkout.session", "", complete="completed", expired="expired"),
         filters=("customer", "payment_intent", "payment_link", "status", "subscription"), writes=writes("cu"),
+        begins="open",
     ),
     Resource(
         "checkout_session_line_items", "item", "li_", 0, None, shape="line_item", created=None,

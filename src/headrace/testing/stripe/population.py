@@ -54,6 +54,7 @@ class Population:
             for index, (name, resource) in enumerate(RESOURCES.items())
         }
         self._salts = {name: _noise(index, seed) for index, name in enumerate(RESOURCES)}
+        self._first_variant: dict[str, int] = {}
         self._renders: dict[str, tuple[Render, ...]] = {}
 
     # What a shape asks (`shape.Source`).
@@ -79,14 +80,17 @@ class Population:
     # Objects.
 
     def render(self, collection: str, ordinal: int, created: int) -> bytes:
-        """The JSON of an object as it was born."""
+        """The JSON of an object as it was born; one that is made later begins in its first status."""
         renders = self._renders.get(collection) or self._compile(collection)
         noise = _noise(ordinal, self._salts[collection])
-        return renders[noise % 97 % len(renders)](ordinal, noise, created)
+        chosen = noise % 97 % len(renders) if ordinal < self.counts[collection] else self._first_variant[collection]
+        return renders[chosen](ordinal, noise, created)
 
     def _compile(self, collection: str) -> tuple[Render, ...]:
         resource = RESOURCES[collection]
         shapes = variants(resource.shape_name)
+        begins = [number for number, shape in enumerate(shapes) if shape.get("status") == resource.begins]
+        self._first_variant[collection] = begins[0] if begins else 0
         made = tuple(compile_shape(shape, collection, self) for shape in shapes)
         self._renders[collection] = made
         return made

@@ -48,7 +48,7 @@ class Resource:
     of an account. `created` names the field with the time of birth where lists can be narrowed by it, else it is None.
     `filters` are fields that a list can be narrowed by; `hidden` is what a list leaves out unless the filter of that
     field is given. `writes` are the calls that Stripe has; only objects of `deletable_status`, where set, can be
-    deleted. `leaves` is what a GET of a deleted object finds.
+    deleted. `leaves` is what a GET of a deleted object finds. `begins` is the status that a new object has.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Resource:
     writes: frozenset[str] = frozenset()
     leaves: Literal["nothing", "stub", "object"] = "nothing"
     deletable_status: str | None = None
+    begins: str | None = None
 
     @property
     def shape_name(self) -> str:
