@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace import __version__, first_start
 from headrace.api.app import create_app
@@ -41,8 +43,8 @@ from headrace.vault.keys import Keyring
 log = structlog.get_logger()
 
 SERVICE_PATHS = frozenset({"/health", "/ready", "/metrics"})
-DRAIN_S = 1
-"""How long answers under way may take once the process was told to stop, whole seconds."""
+DRAIN_S = 1.0
+"""How long answers under way may take once the process was told to stop; who still waits then is told to come again."""
 STOP_S = 4.5
 """How long all parts together may take to stop; then the process ends without them."""
 
@@ -189,7 +191,7 @@ class _Uvicorn(uvicorn.Server):
 
 async def _http(parts: _Parts, services: Services, listening: socket.socket) -> None:
     config = uvicorn.Config(
-        _app(services),
+        ComeAgain(_app(services)),
         http="httptools",
         ws="none",
         lifespan="on",
@@ -198,13 +200,15 @@ async def _http(parts: _Parts, services: Services, listening: socket.socket) -> 
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=DRAIN_S,
     )
     server = _Uvicorn(config)
     task = asyncio.create_task(server.serve(sockets=[listening]), name="http")
 
     async def stop() -> None:
         server.should_exit = True
+        await asyncio.wait({task}, timeout=DRAIN_S)
+        for waiting in tuple(server.server_state.tasks):
+            waiting.cancel()
         await task
 
     parts.stop_with("http", stop)
@@ -216,6 +220,36 @@ def _app(services: Services) -> FastAPI:
     if services.settings.role == "worker":
         app.router.routes = [route for route in app.routes if getattr(route, "path", None) in SERVICE_PATHS]
     return app
+
+
+class ComeAgain:
+    """Answers 503 to a request that is cancelled before its answer began: a long poll, when the process stops."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            if begun or scope["type"] != "http":
+                raise
+            await _STOPPING(scope, receive, send)
+
+
+_STOPPING = Response(
+    b'{"summary":"This process is stopping. Nothing was done; ask again."}',
+    status_code=503,
+    headers={"Retry-After": "1"},
+    media_type="application/json",
+)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import output
-from headrace.cli.connection import connected, id_of
+from headrace.cli.connection import connected, credential_id
 from headrace.cli.output import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Collections: what an account holds, and the shape of its records.")
@@ -17,7 +17,7 @@ Credential = Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Name or i
 def list_(credential: Credential, json: AsJson = False) -> None:
     """The collections of an account."""
     with connected() as api:
-        found = api.collections.list(id_of(api.credentials, credential))
+        found = api.collections.list(credential_id(api, credential))
         output.table(found, ["id", "name", "upstream_id"], json)
 
 
@@ -25,7 +25,7 @@ def list_(credential: Credential, json: AsJson = False) -> None:
 def get(credential: Credential, collection_id: str, json: AsJson = False) -> None:
     """One collection and its fields; with --json its schema too."""
     with connected() as api:
-        collection = api.collections.get(id_of(api.credentials, credential), collection_id)
+        collection = api.collections.get(credential_id(api, credential), collection_id)
         if json:
             output.json_line(collection)
         else:
@@ -36,4 +36,4 @@ def get(credential: Credential, collection_id: str, json: AsJson = False) -> Non
 def refresh(credential: Credential, json: AsJson = False) -> None:
     """Look anew which collections the account has."""
     with connected() as api:
-        output.one(api.collections.refresh(id_of(api.credentials, credential)), json)
+        output.one(api.collections.refresh(credential_id(api, credential)), json)

@@ -9,7 +9,7 @@ from headrace.client import Client, ClientError, RetryPolicy
 from headrace.client.blocking import Resource
 from headrace.client.calls import DEFAULT_URL
 from headrace.ids import parse_uuid
-from headrace.jsontext import loads
+from headrace.jsontext import dumps, loads
 
 
 @contextmanager
@@ -22,20 +22,28 @@ def connected() -> Iterator[Client]:
             "or one made with `headrace tokens create`."
         )
     url = os.environ.get("HEADRACE_URL", DEFAULT_URL)
-    with Client(url, token, retries=RetryPolicy(attempts=3), loads=loads) as client:
+    with Client(url, token, retries=RetryPolicy(attempts=3), loads=loads, dumps=dumps) as client:
         yield client
 
 
-def id_of(objects: Resource[Any], name: str, field: str = "name") -> str:
-    """The id of the object that is called `name`, which may be its id. Raises when none is, or several are."""
+def id_of(objects: Resource[Any], name: str, field: str = "name", *, filtered: bool = True) -> str:
+    """The id of the object that is called `name`, which may be its id. Raises when none is, or several are.
+
+    `filtered`: the API lists by that name; else all are looked through.
+    """
     if parse_uuid(name) is not None:
         return name
-    found = [each for each in objects.list(**{field: name}) if each[field] == name]
+    filters = {field: name} if filtered else {}
+    found = [each for each in objects.list(**filters) if each[field] == name]
     if len(found) == 1:
         return str(found[0]["id"])
     if found:
         raise ClientError(f"{len(found)} are called {name!r}: give one of the ids {', '.join(e['id'] for e in found)}")
     raise ClientError(f"there is none called {name!r}")
+
+
+def credential_id(client: Client, name: str) -> str:
+    return id_of(client.credentials, name, filtered=False)
 
 
 def stream_id(client: Client, name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import output
-from headrace.cli.connection import connected, id_of
+from headrace.cli.connection import connected, credential_id
 from headrace.cli.fields import Filter, Metadata, as_json, given, properties
 from headrace.cli.output import AsJson
 
@@ -33,7 +33,7 @@ def list_(
 def get(credential: Name, json: AsJson = False) -> None:
     """One credential, secrets masked."""
     with connected() as api:
-        output.one(api.credentials.get(id_of(api.credentials, credential)), json)
+        output.one(api.credentials.get(credential_id(api, credential)), json)
 
 
 @app.command()
@@ -65,11 +65,11 @@ def update(
     if changed := properties(property_, secret):
         fields["properties"] = changed
     with connected() as api:
-        output.one(api.credentials.update(id_of(api.credentials, credential), **fields), json)
+        output.one(api.credentials.update(credential_id(api, credential), **fields), json)
 
 
 @app.command()
 def delete(credential: Name, json: AsJson = False) -> None:
     """Delete a credential that no sync uses."""
     with connected() as api:
-        output.one(api.credentials.delete(id_of(api.credentials, credential)), json)
+        output.one(api.credentials.delete(credential_id(api, credential)), json)

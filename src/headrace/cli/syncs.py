@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from headrace.cli import output
-from headrace.cli.connection import connected, id_of, stream_id
+from headrace.cli.connection import connected, credential_id, id_of, stream_id
 from headrace.cli.fields import Filter, Metadata, as_json, given, listed, number, properties, rate_limit
 from headrace.cli.output import AsJson, DryRun
 from headrace.cli.watch import watch
@@ -39,7 +39,7 @@ def list_(
     health: Annotated[str | None, typer.Option(help="initializing, healthy, warning or error.")] = None,
     name: Annotated[str | None, typer.Option()] = None,
     external_id: Annotated[str | None, typer.Option()] = None,
-    credential_id: Annotated[str | None, typer.Option()] = None,
+    credential: Annotated[str | None, typer.Option(help="Name or id of a credential.")] = None,
     metadata: Filter = None,
     json: AsJson = False,
 ) -> None:
@@ -51,7 +51,7 @@ def list_(
             status=status,
             name=name,
             external_id=external_id,
-            credential_id=credential_id,
+            credential_id=credential and credential_id(api, credential),
             metadata=metadata,
         )
         if health is not None:
@@ -90,7 +90,7 @@ def create(
     with connected() as api:
         access: dict[str, Any] = {}
         if credential is not None:
-            access["credential_id"] = id_of(api.credentials, credential)
+            access["credential_id"] = credential_id(api, credential)
         if kind is not None:
             access["credential"] = {"properties": {"kind": kind, **properties(property_, secret)}}
         fields = given(

@@ -38,4 +38,4 @@ def create(
 def revoke(token: Annotated[str, typer.Argument(metavar="TOKEN", help="Name or id.")], json: AsJson = False) -> None:
     """Make a token worthless, for good."""
     with connected() as api:
-        output.one(api.tokens.delete(id_of(api.tokens, token)), json)
+        output.one(api.tokens.delete(id_of(api.tokens, token, filtered=False)), json)

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 import httpx2
 
 from headrace.client import calls
-from headrace.client.calls import Call, JsonLoads, Kind, RetryPolicy
+from headrace.client.calls import Call, JsonDumps, JsonLoads, Kind, RetryPolicy, json_dumps
 from headrace.client.consuming import Consumption
 from headrace.client.errors import ConnectionFailed
 from headrace.client.objects import (
@@ -36,8 +36,8 @@ class Client:
     """Headrace's API, blocking. May be shared by threads. Close it, or use it in a `with`.
 
     `base_url` is the server's address and `token` an API token. `timeout` is in seconds; a long poll has its own time
-    on top. `loads` reads JSON: `functools.partial(json.loads, parse_float=Decimal)` keeps every digit of the provider's
-    numbers.
+    on top. `loads` reads JSON and `dumps` writes it: `functools.partial(json.loads, parse_float=Decimal)` keeps every
+    digit of the provider's numbers.
 
     Calls that failed for want of a connection, for 429, 500 or 503 are repeated as `retries` says; POST and PATCH carry
     an Idempotency-Key, so that a repeated one does its work once.
@@ -51,12 +51,14 @@ class Client:
         timeout: float = 30.0,
         retries: RetryPolicy = RetryPolicy(),
         loads: JsonLoads = json.loads,
+        dumps: JsonDumps = json_dumps,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._http = httpx2.Client(base_url=base_url, headers=calls.standing_headers(token), transport=transport)
         self._timeout = timeout
         self._retries = retries
         self._loads = loads
+        self._dumps = dumps
         self.collections = Collections(self)
         self.consumers = Consumers(self, Kind("http-consumers"))
         self.credentials = Resource[Credential](self, Kind("credentials"))
@@ -85,7 +87,7 @@ class Client:
             call.path,
             params=call.params(),
             headers=call.headers(),
-            content=call.content(),
+            content=call.content(self._dumps),
             timeout=httpx2.Timeout(self._timeout, read=self._timeout + call.wait_s),
         )
         attempt = 1

@@ -18,6 +18,7 @@ DEFAULT_URL = "http://127.0.0.1:7370"
 USER_AGENT = "headrace-python"
 
 JsonLoads = Callable[[bytes], Any]
+JsonDumps = Callable[[Any], bytes]
 T = TypeVar("T")
 
 
@@ -46,8 +47,8 @@ class Call(Generic[T]):
             headers["Idempotency-Key"] = str(uuid.uuid4())
         return headers
 
-    def content(self) -> bytes | None:
-        return None if self.body is None else json.dumps(self.body, allow_nan=False).encode()
+    def content(self, dumps: JsonDumps) -> bytes | None:
+        return None if self.body is None else dumps(self.body)
 
     def params(self) -> dict[str, str]:
         """The query with None left out and everything that is no text as JSON, the way the API reads it."""
@@ -113,6 +114,10 @@ def answer(status: int, headers: Mapping[str, str], content: bytes, loads: JsonL
     if status == 504 and isinstance(body, dict) and "collections" in body:
         raise Unfinished(summary or "not reached in time", body)
     raise ApiError(status, summary)
+
+
+def json_dumps(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()
 
 
 def standing_headers(token: str | None) -> dict[str, str]:
