@@ -73,6 +73,7 @@ class Shop:
         self.retention = timedelta(days=30)
         self.fail: Callable[[Asked], web.Response | None] = lambda asked: None
         self.before: Callable[[Asked], Any] = lambda asked: None
+        self.under_way = 0
         self._serial = 0
 
     # ── what happens in the shop ──
@@ -107,10 +108,14 @@ class Shop:
     async def answer(self, request: web.Request) -> web.Response:
         asked = Asked(self.now(), request.path, dict(request.query))
         self.asked.append(asked)
-        waits = self.before(asked)
-        if waits is not None:
-            await waits
-        response = self.fail(asked) or self._answer(asked)
+        self.under_way += 1
+        try:
+            waits = self.before(asked)
+            if waits is not None:
+                await waits
+            response = self.fail(asked) or self._answer(asked)
+        finally:
+            self.under_way -= 1
         asked.status = response.status
         return response
 

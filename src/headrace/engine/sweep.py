@@ -87,8 +87,9 @@ class Sweep:
             return tempo.now
         if tempo.scheduled:
             started = tempo.run_started
-            ready = started is not None and due_at <= started and (began is None or began < started)
-            return tempo.now if ready else None
+            if started is None or (began is not None and began >= started):
+                return None
+            return tempo.now if self._alone or due_at <= started else None
         return due_at
 
     def _due_at(self) -> datetime | None:
