@@ -12,7 +12,7 @@ import uvicorn
 from callers import Caller, Callers
 from fastapi import FastAPI
 from shelf import Shelf
-from shop import SHOP
+from storefront import SHOP
 
 from headrace.api.app import create_app
 from headrace.api.services import Services
@@ -35,6 +35,8 @@ async def services(db: Database) -> AsyncIterator[Services]:
         await keyring.check(conn)
     wakeups = Wakeups(db)
     await wakeups.start()
+    dispatcher = Dispatcher(db, wakeups)
+    transport = Transport(db, Pace(db, uuid7(), settings), settings)
     made = Services(
         settings=settings,
         db=db,
@@ -48,8 +50,7 @@ async def services(db: Database) -> AsyncIterator[Services]:
     yield made
     await made.background.stop()
     await made.transport.close()
-    await dispatcher.close()
-    await transport.close()
+    await made.dispatcher.close()
     await wakeups.stop()
 
 
