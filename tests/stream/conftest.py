@@ -1,4 +1,7 @@
+from collections.abc import AsyncIterator
+
 import pytest
+from stream_consumer import Consumer, Process
 from stream_log import Log, new_log
 
 from headrace.db.pool import Database
@@ -8,3 +11,23 @@ from headrace.db.pool import Database
 async def log(db: Database) -> Log:
     """An empty stream with one sync."""
     return await new_log(db)
+
+
+@pytest.fixture
+async def process(log: Log) -> AsyncIterator[Process]:
+    process = await Process.start(log)
+    yield process
+    await process.stop()
+
+
+@pytest.fixture
+async def other_process(log: Log) -> AsyncIterator[Process]:
+    process = await Process.start(log)
+    yield process
+    await process.stop()
+
+
+@pytest.fixture
+async def consumer(log: Log, process: Process) -> Consumer:
+    """A consumer from the start of the stream, with the default settings."""
+    return await process.consumer(log)

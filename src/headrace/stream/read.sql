@@ -3,7 +3,7 @@
 select record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at, upstream_updated_at,
   inserted_at, codec, data
 from (
-  select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) - w.size as before
+  select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) as total
   from (
     select * from records r
     where r.stream_id = $1 and r.updated_idx > $2
@@ -21,7 +21,7 @@ from (
     limit $3
   ) w
 ) v
-where before < $4
+where total <= $4 or total = size
 order by updated_idx
 
 -- name: read_record

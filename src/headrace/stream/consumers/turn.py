@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
+from typing import TypeAlias
 from uuid import UUID
 
 from headrace.db.pool import Conn
@@ -38,6 +40,10 @@ class Taken:
     passed: int = 0
     head: int | None = None
     """The stream's head as it was seen, None when no new messages were looked for."""
+
+
+_Due: TypeAlias = tuple[Message, tuple[int, int]]
+"""A message with number and bytes of the version that is to be handed out."""
 
 
 @dataclass(slots=True)
@@ -82,10 +88,11 @@ async def _fill(
     wanted = sum(sizes)
     state.ripen(now)
     due = await _deliverable(conn, key, state, wanted)
-    share = (wanted + again_first) // 2
-    scan = await _scan(conn, key, state, min(state.room, wanted - min(len(due), share)))
+    first = _within_bytes(due[: (wanted + again_first) // 2], 0)
+    taken_up = sum(size for _, (_, size) in first)
+    scan = await _scan(conn, key, state, min(state.room, wanted - len(first)), MOST_BYTES - taken_up)
     taken.passed, taken.head = scan.passed, scan.head
-    again = _within_bytes(due[: wanted - len(scan.fresh)])
+    again = _within_bytes(due[: wanted - len(scan.fresh)], sum(len(record.data) for record in scan.fresh))
     payloads = await _again(conn, key, again)
     answers = _shares(sizes, [(m, r) for m, _ in again if (r := payloads.get(m.record_id))], scan.fresh)
     for answer, (repeated, fresh) in zip(taken.answers, answers, strict=True):
@@ -99,13 +106,13 @@ async def _fill(
     return scan.position
 
 
-async def _deliverable(conn: Conn, key: Key, state: State, most: int) -> list[tuple[Message, tuple[int, int]]]:
+async def _deliverable(conn: Conn, key: Key, state: State, most: int) -> list[_Due]:
     """Due messages with (number, bytes) of the version that is to be handed out, oldest first.
 
     What may not be delivered any more is taken care of on the way: records that are gone, or that the filters no longer
     let through, messages that were delivered as often as they may be, and those that come again by the position.
     """
-    found: list[tuple[Message, tuple[int, int]]] = []
+    found: list[_Due] = []
     walk = list(state.due.values())
     while walk and len(found) < most:
         part, walk = walk[: most - len(found)], walk[most - len(found) :]
@@ -124,16 +131,16 @@ async def _deliverable(conn: Conn, key: Key, state: State, most: int) -> list[tu
     return found
 
 
-def _within_bytes(due: Sequence[tuple[Message, tuple[int, int]]]) -> list[tuple[Message, tuple[int, int]]]:
-    total = 0
+def _within_bytes(due: Sequence[_Due], taken: int) -> list[_Due]:
+    """As many as fit into an answer beside the bytes that are taken."""
     for count, (_, (_, size)) in enumerate(due):
-        if total >= MOST_BYTES:
+        taken += size
+        if taken > MOST_BYTES:
             return list(due[:count])
-        total += size
     return list(due)
 
 
-async def _again(conn: Conn, key: Key, again: Sequence[tuple[Message, tuple[int, int]]]) -> dict[UUID, StoredRecord]:
+async def _again(conn: Conn, key: Key, again: Sequence[_Due]) -> dict[UUID, StoredRecord]:
     if not again:
         return {}
     ids, idxs = [message.record_id for message, _ in again], [idx for _, (idx, _) in again]
@@ -141,8 +148,10 @@ async def _again(conn: Conn, key: Key, again: Sequence[tuple[Message, tuple[int,
     return {record.record_id: record for record in stored(rows)}
 
 
-async def _scan(conn: Conn, key: Key, state: State, most: int) -> _Scan:
-    """New records past the position. Those that an older version of is not acked are passed, and told to wait.
+async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Scan:
+    """At most `most` new records past the position, of at most `left` bytes (one record always fits into an answer).
+
+    Those that an older version of is not acked are passed, and told to wait.
 
     The search goes in windows that grow, so that neither a filter that lets little through nor a stretch of numbers
     that are gone makes one statement long.
@@ -153,24 +162,27 @@ async def _scan(conn: Conn, key: Key, state: State, most: int) -> _Scan:
     fresh: list[StoredRecord] = []
     position, head, passed = state.position, None, 0
     window = max(_FIRST_WINDOW, 2 * most)
-    left = MOST_BYTES
     for _ in range(_MOST_WINDOWS):
         limit = most - len(fresh)
-        found = await conn.fetch(_READ_NEW, key.stream_id, position, position + window, limit, left, *filters)
+        upper = position + window
+        found = await conn.fetch(_READ_NEW, key.stream_id, position, upper, limit, left, *filters)
         head = int(found[0]["head"])
-        records = stored(row for _, *row in found if row[0] is not None)
-        passed += len(records)
-        for record in records:
+        fitting = list(takewhile(lambda row: row["data"] is not None, found))
+        for record in stored(row for _, *row in fitting):
             message = state.messages.get(record.record_id)
             if message is not None:
                 state.pass_newer(message)
             else:
                 fresh.append(record)
+            position = record.updated_idx
             left -= len(record.data)
-        # Cut short by the limit or by the bytes, the search goes on after the last row, else after the window.
-        cut = len(records) == limit or left <= 0
-        position = records[-1].updated_idx if cut else min(head, position + window)
-        if position >= head or len(fresh) >= most or left <= 0:
+        passed += len(fitting)
+        too_heavy = len(fitting) < len(found) and found[0]["updated_idx"] is not None
+        if too_heavy or len(fresh) >= most:
+            break
+        if len(fitting) < limit:  # all of the window was seen
+            position = max(position, min(head, upper))
+        if position >= head:
             break
         window = min(4 * window, _LAST_WINDOW)
     return _Scan(fresh, position, passed, head)

@@ -35,31 +35,28 @@ order by group_id
 select head from stream_heads where stream_id = $1 order by head desc limit 1
 
 -- name: read_new
--- The head, and visible records past the position and up to $3 that pass the filters: at most $4, at most $5 bytes but
--- at least one. One row with the head alone when there is none. One snapshot: up to the head, all that is there is seen.
-select h.head, v.*
+-- The head, and visible records past the position and up to $3 that pass the filters, at most $4; without their data
+-- from where it would be more than $5 bytes. One row with the head alone when there is none. One snapshot: up to the
+-- head, all that is there is seen.
+select h.head, v.record_id, v.sync_id, v.collection_id, v.upstream_id, v.updated_idx, v.deleted, v.upstream_created_at,
+  v.upstream_updated_at, v.inserted_at, v.codec, case when v.total <= $5 then v.data end as data
 from (select g.head from stream_heads g where g.stream_id = $1 order by g.head desc limit 1) h
 left join (
-  select record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at,
-    upstream_updated_at, inserted_at, codec, data
+  select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) as total
   from (
-    select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) - w.size as before
-    from (
-      select * from records r
-      where r.stream_id = $1 and r.updated_idx > $2 and r.updated_idx <= $3
-        and ($6::uuid[] is null or r.sync_id = any ($6))
-        and ($7::text[] is null or split_part(r.collection_id, ':', 1) = any ($7))
-        and ($8::text[] is null or r.collection_id = any ($8))
-        and not exists (
-          select from purges p
-          where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
-            and (p.collection_id is null or p.collection_id = r.collection_id)
-        )
-      order by r.updated_idx
-      limit $4
-    ) w
-  ) u
-  where before < $5
+    select * from records r
+    where r.stream_id = $1 and r.updated_idx > $2 and r.updated_idx <= $3
+      and ($6::uuid[] is null or r.sync_id = any ($6))
+      and ($7::text[] is null or split_part(r.collection_id, ':', 1) = any ($7))
+      and ($8::text[] is null or r.collection_id = any ($8))
+      and not exists (
+        select from purges p
+        where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+          and (p.collection_id is null or p.collection_id = r.collection_id)
+      )
+    order by r.updated_idx
+    limit $4
+  ) w
 ) v on true
 order by v.updated_idx
 
@@ -162,7 +159,7 @@ where r.updated_idx > $2
   )
 
 -- name: reaches_bytes
--- Whether the next $3 records past the position have $4 bytes.
-select coalesce(sum(w.size), 0) >= $4 from (
+-- Whether the next $3 records past the position have more than $4 bytes.
+select coalesce(sum(w.size), 0) > $4 from (
   select r.size from records r where r.stream_id = $1 and r.updated_idx > $2 order by r.updated_idx limit $3
 ) w
