@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 from counting import counting
 from paced import SECRET
+from prometheus_client import REGISTRY
 from working import EXAMPLE, make, owners, working
 
 from headrace.control.syncs import Sync
@@ -107,6 +108,9 @@ async def test_what_is_held_is_read(db: Database) -> None:
                 return bool(done == len(made.syncs))
 
             await until(read)
+            figures = {sample.name: sample.value for metric in REGISTRY.collect() for sample in metric.samples}
+            assert figures["headrace_syncs_held"] == 3
+            assert figures["headrace_heartbeat_age_seconds"] < 3
 
 
 async def test_a_sync_made_while_the_worker_runs_is_taken_up(db: Database, puppets: list[Puppet]) -> None:

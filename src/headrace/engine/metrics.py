@@ -5,6 +5,8 @@ No label carries the id of a sync, an account or an organisation: their number h
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from headrace.stream.items import Appended
+
 REQUESTS = Counter(
     "headrace_requests", "Requests to providers, by outcome: ok, or the kind of fault.", ["provider", "outcome"]
 )
@@ -43,3 +45,11 @@ RUNNER_FAILURES = Counter("headrace_runner_failures", "Syncs whose run ended by 
 HEARTBEAT_AGE = Gauge("headrace_heartbeat_age_seconds", "Since this process's last heartbeat reached the database.")
 LOOP_LAG = Gauge("headrace_event_loop_lag_seconds", "How late the event loop was, at most, in the last few seconds.")
 PURGED = Counter("headrace_rows_purged", "Rows of records that purges removed.")
+
+
+def count_appended(provider: str, appended: Appended) -> None:
+    """What an append did, into the figures."""
+    RECORDS_APPENDED.labels(provider, "created").inc(appended.created)
+    RECORDS_APPENDED.labels(provider, "updated").inc(appended.updated)
+    RECORDS_APPENDED.labels(provider, "deleted").inc(appended.deleted)
+    RECORDS_UNCHANGED.labels(provider).inc(appended.unchanged)

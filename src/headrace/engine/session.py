@@ -9,6 +9,7 @@ from uuid import UUID
 
 from headrace.control.syncs import Sync
 from headrace.db.queries import load
+from headrace.engine import metrics
 from headrace.engine.access import Access
 from headrace.engine.ingest import Ingest, Load
 from headrace.engine.pace import Priority
@@ -100,6 +101,7 @@ class Session:
         self.ingest = Ingest(self.services.db, self.fence, canons, self.services.clock, self._stored)
 
     def _stored(self, appended: Appended) -> None:
+        metrics.count_appended(self.access.provider.slug, appended)
         if appended.created or appended.updated or appended.deleted:
             self.changed_at = self.now()
             self.services.wakeups.appended(self.fence.stream_id)
