@@ -1,0 +1,220 @@
+"""What goes wrong is told in plain words, waited out, and mended by itself where it can be."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from holding import Holding, holding
+from shop import Asked, Shop, open_shop
+
+from headrace.db.pool import Database
+from headrace.engine.confirm import confirm_deletes
+from headrace.errors import Invalid
+
+
+async def status_is(held: Holding, status: str) -> bool:
+    return bool((await held.health())["status"] == status)
+
+
+def refuse(path: str, status: int, shop: Shop) -> None:
+    shop.fail = lambda asked: web.json_response({}, status=status) if asked.path == path else None
+
+
+def nothing(asked: Asked) -> None:
+    return None
+
+
+async def test_a_refused_credential_is_an_error_until_a_new_one_is_given(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("tag", "t1")
+        shop.fail = lambda asked: web.json_response({}, status=401)
+        async with holding(db, shop, ["tag"]) as held:
+            assert (await held.health())["status"] == "initializing"
+            await held.start()
+            await held.until(lambda: status_is(held, "error"))
+            health = await held.health()
+            assert any("Reconnect" in note and str(held.access.credential_id) in note for note in health["notes"])
+            assert health["consecutive_errors"] == 1
+            assert health["erroring_since"] is not None
+            credential = await db.api.fetchrow("select health_status, health_notes from credentials")
+            assert credential is not None
+            assert credential["health_status"] == "error"
+            assert "very-secret-key" not in str(health) + credential["health_notes"]
+            assert len(shop.asked) == 1  # it probes, and does not hammer
+
+            shop.fail = nothing
+            held.access = replace(held.access, revision=1)
+            await held.hand_over()
+            await held.until(lambda: status_is(held, "healthy"))
+            assert await held.copies(shop, ["tag"])
+            assert await db.api.fetchval("select health_status from credentials") == "ok"
+
+
+async def test_a_missing_permission_stops_its_collection_and_no_other(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("tag", "t1")
+        shop.put("order", "o1")
+        refuse("/tag", 403, shop)
+        async with holding(db, shop, ["order", "tag"]) as held:
+            await held.start()
+            await held.until(lambda: status_is(held, "error"))
+            await held.until(lambda: held.copies(shop, ["order"]))
+            assert any("shop:tag" in note and "Grant" in note for note in (await held.health())["notes"])
+            assert "not allowed" in (await held.collections())["shop:tag"]["last_error"]
+            assert (await held.state())["initial_backfill_completed_at"] is None
+
+
+async def test_a_provider_that_is_down_is_a_warning_that_passes(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("document", "d1")
+        calls = 0
+
+        def flaky(asked: Asked) -> web.Response | None:
+            nonlocal calls
+            calls += 1
+            return web.json_response({}, status=500) if calls <= 8 else None
+
+        shop.fail = flaky
+        async with holding(db, shop, ["document"]) as held:
+            await held.start()
+            await held.until(lambda: status_is(held, "warning"), within=60)
+            await held.until(lambda: status_is(held, "healthy"), within=60)
+            assert await held.copies(shop, ["document"])
+
+
+async def test_a_page_function_that_never_ends_is_refused(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(15):
+            shop.put("tag", f"t{n}")
+        stuck = web.json_response
+
+        def loop(asked: Asked) -> web.Response | None:
+            if asked.path == "/tag":
+                return stuck({"data": list(shop.things["tag"].values())[:10], "next": "[0, 0]"})
+            return None
+
+        shop.fail = loop
+        async with holding(db, shop, ["tag"]) as held:
+            await held.start()
+            await held.until(lambda: status_is(held, "error"))
+            assert any("Implementation error" in note for note in (await held.health())["notes"])
+
+
+async def test_one_record_that_cannot_be_read_is_set_aside_and_tried_again(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "good")
+        shop.put("order", "broken")
+        shop.events.clear()
+        async with holding(db, shop, ["order"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            refuse("/order/broken", 400, shop)
+            shop.put("order", "broken", large=True, total=1)
+            shop.put("order", "good", large=True, total=1)
+
+            async def good_is_there() -> bool:
+                return (await held.copy("shop:order"))["good"] == shop.things["order"]["good"]
+
+            await held.until(good_is_there)
+            assert (await held.collections())["shop:order"]["set_aside"] == 1
+            assert (await held.health())["status"] == "healthy"
+
+            shop.fail = nothing
+            await held.stop()
+            await db.api.execute("update set_aside set retry_at = $1", db.clock.now())
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["order"]))
+
+            async def put_back() -> bool:
+                return (await held.collections())["shop:order"]["set_aside"] == 0
+
+            await held.until(put_back)
+
+
+# ── the safety catch ──
+
+
+async def test_a_mass_delete_is_held_until_it_is_confirmed(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(300):
+            shop.put("tag", f"t{n:03}")
+        async with holding(db, shop, ["tag"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            kept = dict(shop.things["tag"])
+            for n in range(150):
+                shop.remove("tag", f"t{n:03}")
+            await held.ask()
+            await held.until(lambda: status_is(held, "error"))
+            caught = (await held.collections())["shop:tag"]["held_deletes"]
+            assert caught["count"] == 150
+            assert any("150 of 300" in note for note in (await held.health())["notes"])
+            assert await held.copy("shop:tag") == kept
+
+            async with db.transaction() as conn:
+                with pytest.raises(Invalid):
+                    await confirm_deletes(conn, held.sync, "shop:tag", uuid4(), db.clock.now())
+            sweep_id = (await db.api.fetchval("select sweep_id from held_deletes")) or uuid4()
+            async with db.transaction() as conn:
+                assert await confirm_deletes(conn, held.sync, "shop:tag", sweep_id, db.clock.now()) == 150
+            assert await held.copies(shop, ["tag"])
+            assert held.runner is not None
+            held.runner.hint()
+            await held.until(lambda: status_is(held, "healthy"))
+
+
+async def test_what_comes_back_needs_no_confirming(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(40):
+            shop.put("tag", f"t{n:03}")
+        async with holding(db, shop, ["tag"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            hidden, shop.things["tag"] = shop.things["tag"], {}  # a permission that vanished shows as nothing
+            await held.ask()
+            await held.until(lambda: status_is(held, "error"))
+            assert len(await held.copy("shop:tag")) == 40
+            shop.things["tag"] = hidden
+            await held.ask()
+            await held.until(lambda: status_is(held, "healthy"))
+            assert (await held.collections())["shop:tag"]["held_deletes"] is None
+
+
+async def test_deletes_confirmed_one_by_one_do_not_count(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(300):
+            shop.put("order", f"o{n:03}")
+        shop.events.clear()
+        async with holding(db, shop, ["order"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            for n in range(250):
+                shop.remove("order", f"o{n:03}", told=False)
+            await held.stop()
+            await held.sweep_now("shop:order")
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["order"]), within=40)
+            assert (await held.collections())["shop:order"]["held_deletes"] is None
+
+
+async def test_a_credential_whose_scopes_changed_meanwhile_deletes_nothing(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(30):
+            shop.put("tag", f"t{n:03}")
+        async with holding(db, shop, ["tag"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            shop.remove("tag", "t001")
+            passes = 0
+
+            def narrow(asked: Asked) -> None:
+                nonlocal passes
+                passes += 1
+                if passes == 2:
+                    held.access.properties["scope"] = "less"  # type: ignore[index]
+
+            shop.before = narrow
+            await held.ask()
+            await held.until(lambda: status_is(held, "error"))
+            assert "t001" in await held.copy("shop:tag")
