@@ -75,8 +75,8 @@ class ChaosProxy:
         self._writers |= both
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_on(reader, far_writer, None))
-                group.create_task(self._pass_on(far_reader, writer, both))
+                group.create_task(self._pass_on(reader, far_writer, both, answering=False))
+                group.create_task(self._pass_on(far_reader, writer, both, answering=True))
         except* (OSError, ConnectionError):
             pass
         finally:
@@ -85,9 +85,14 @@ class ChaosProxy:
                 each.close()
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: set[asyncio.StreamWriter] | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        both: set[asyncio.StreamWriter],
+        *,
+        answering: bool,
     ) -> None:
-        """Chunks from one side to the other; `answering` are both writers where this is the way to the client."""
+        """Chunks from one side to the other, towards the client when `answering`; `both` are the two sides' writers."""
         passed = 0
         while chunk := await reader.read(_CHUNK):
             weather = self.weather
@@ -96,9 +101,10 @@ class ChaosProxy:
             while self.weather.stalled:  # noqa: ASYNC110 - the weather is plain data, changed by whoever tests
                 await asyncio.sleep(0.02)
             if weather.reset and self._dice.random() < weather.reset:
-                _reset(writer)
+                for each in both:
+                    _reset(each)
                 raise ConnectionResetError
-            if answering is not None and weather.cut_after is not None and passed + len(chunk) > weather.cut_after:
+            if answering and weather.cut_after is not None and passed + len(chunk) > weather.cut_after:
                 writer.write(chunk[: max(0, weather.cut_after - passed)])
                 await writer.drain()
                 raise ConnectionAbortedError

@@ -77,7 +77,7 @@ class Copy:
                 case Mention():
                     wanted.append(item)
                 case ChildSet():
-                    self._keep_only(item)
+                    wanted += self._keep_only(item, settled)
         return wanted
 
     def _put(self, item: Record | Delete, raw: bytes | None, settled: bool) -> list[Mention]:
@@ -105,11 +105,14 @@ class Copy:
         canon = self._canons[collection]
         return one == other or canonical(one, canon) == canonical(other, canon)
 
-    def _keep_only(self, children: ChildSet) -> None:
-        for (collection, child), held in self.held.items():
+    def _keep_only(self, children: ChildSet, settled: bool) -> list[Mention]:
+        wanted: list[Mention] = []
+        for (collection, child), held in tuple(self.held.items()):
             mine = collection == children.collection and held.parent == children.parent
-            if mine and child not in children.ids and held.raw is not None and held.order[1] <= children.as_of:
-                self.held[collection, child] = Held(None, (0, children.as_of), timedelta(0), held.parent)
+            if mine and child not in children.ids and held.raw is not None:
+                gone = Delete(collection, child, children.as_of, parent=held.parent, slack=children.slack)
+                wanted += self._put(gone, None, settled)
+        return wanted
 
     def alive(self, collection: str) -> dict[str, bytes]:
         return {key[1]: held.raw for key, held in self.held.items() if key[0] == collection and held.raw is not None}

@@ -41,6 +41,8 @@ class Driver:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        # aiohttp has no public switch for it: else it sends a GET twice when the connection breaks, and tells nobody.
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(self, *exc: object) -> None:

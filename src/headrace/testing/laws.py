@@ -91,16 +91,9 @@ async def _children_are_quiet(reader: Reader, collection_id: str) -> None:
         return
     for parent_id, raw in reader.copy.alive(children.parent).items():
         parent = Record(children.parent, parent_id, raw, reader.copy.held[children.parent, parent_id].order[1])
-        cursor = None
-        while True:
-            context = reader.driver.context([collection_id])
-            page = await reader.driver.run(children.page(context, parent, cursor))
-            for item in page.items:
-                if isinstance(item, Record):
-                    _need_same(reader, item, f"the children of {parent_id}")
-            if page.next is None:
-                break
-            cursor = page.next
+        for item in await reader.children(collection_id, parent):
+            if isinstance(item, Record):
+                _need_same(reader, item, f"the children of {parent_id}")
 
 
 def _need_same(reader: Reader, record: Record, reading: str) -> None:

@@ -101,8 +101,34 @@ class Reader:
     async def take(self, items: Iterable[Item]) -> None:
         """Take the items of wanted collections into the copy, and fetch what must be fetched."""
         for mention in self.copy.apply(item for item in items if item.collection in self.collections):
-            fetched = await self.fetch(mention)
+            fetched = await self._read_again(mention)
             self.copy.apply((item for item in fetched if item.collection in self.collections), settled=True)
+
+    async def _read_again(self, mention: Mention) -> list[Item]:
+        """What is mentioned: fetched, or where its collection has no fetch, with all the children of its parent."""
+        collection = self.collection(mention.collection)
+        children = collection.children
+        if collection.fetch is not None or children is None or children.page is None or mention.parent is None:
+            return await self.fetch(mention)
+        held = self.copy.held.get((children.parent, mention.parent))
+        if held is None or held.raw is None:
+            return [Delete(mention.collection, mention.id, self.driver.now(), parent=mention.parent)]
+        parent = Record(children.parent, mention.parent, held.raw, held.order[1])
+        return await self.children(mention.collection, parent)
+
+    async def children(self, collection_id: str, parent: Record) -> list[Item]:
+        """The children of one parent, as its collection reads them anew."""
+        page_of = self.collection(collection_id).children
+        if page_of is None or page_of.page is None:
+            raise Broken(f"{collection_id} has no reading of one parent's children")
+        items: list[Item] = []
+        cursor = None
+        while True:
+            page = await self.driver.run(page_of.page(self.driver.context([collection_id]), parent, cursor))
+            items += page.items
+            if page.next is None:
+                return items
+            cursor = page.next
 
     async def fetch(self, mention: Mention) -> list[Item]:
         """The record that is mentioned, by its collection's Fetch: its first item is that Record, or its Delete."""

@@ -85,14 +85,28 @@ class Account:
 
     def raw(self, collection: str, ordinal: int) -> bytes:
         """The object's JSON as the provider shows it now."""
-        return self.snapshot(collection, ordinal, self._stores[collection].patch(ordinal))
+        shown = self.snapshot(collection, ordinal, self._stores[collection].patch(ordinal))
+        return self.records.read(collection, shown) if self.records.any else shown
 
     def snapshot(self, collection: str, ordinal: int, patch: Patch) -> bytes:
         """The object's JSON with this patch upon how it was born."""
         born = self.population.render(collection, ordinal, self.created(collection, ordinal))
+        if self.records.any:
+            patch = {**self._blemished_lists(collection, ordinal), **patch}
         if patch:
             born = orjson.dumps(orjson.loads(born) | patch)
         return self.records.blemish(collection, ordinal, born) if self.records.any else born
+
+    def _blemished_lists(self, collection: str, ordinal: int) -> Patch:
+        """The lists that an object was born with, where the children have faults of their own."""
+        lists: Patch = {}
+        for child in CHILDREN[collection]:
+            if child.child is not None and child.child.field and self.records.has(child.name):
+                mine = self.population.children(child.name, ordinal)
+                shown = [self.snapshot(child.name, each, NO_PATCH) for each in mine[: -SUBLIST - 1 : -1]]
+                made = self.population.list_object(child.name, ordinal, shown, len(mine) > SUBLIST)
+                lists[child.child.field] = orjson.Fragment(made)
+        return lists
 
     def view(self, collection: str, parent: int | None = None) -> View:
         """The ordinals of a collection, or of a parent's children, deleted ones included."""

@@ -88,7 +88,9 @@ class PagingFaults:
 
 def _disturb(account: Account, resource: Resource, how: str, cursor: str | None, dice: random.Random) -> None:
     """Change a collection while it is being paged through: `insert`, `update` or `delete` an object; the one that the
-    cursor names goes first when deleting."""
+    cursor names goes first when deleting. What Stripe never deletes is updated instead."""
+    if how == "delete" and "delete" not in resource.writes and resource.events.deleted is None:
+        how = "update"
     collection = resource.name
     store = account.store(collection)
     if how == "insert":

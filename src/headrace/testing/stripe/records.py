@@ -1,7 +1,7 @@
 """Faults of records: what a careless reader of JSON trips over. A record that has one has it in every reading."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import count
@@ -45,18 +45,21 @@ class Records:
         self._population = population
         self._faults = faults
         self._blemishes: dict[str, list[_Blemish]] = {}
+        self._rotating: frozenset[str] = frozenset()
+        self._turns = count()
         self.any = False
         self.refresh()
 
     def refresh(self) -> None:
         self._blemishes = {}
+        self._rotating = frozenset()
         self._population.tie_s = 1
         for codec in self._population.codecs.values():
             codec.odd_bound = 0
         for kind in sorted(RECORD_KINDS):
             for fault in self._faults.standing(kind):
                 self._apply(fault)
-        self.any = bool(self._blemishes)
+        self.any = bool(self._blemishes or self._rotating)
 
     def _apply(self, fault: Fault) -> None:
         if fault.kind == "ties":
@@ -65,18 +68,30 @@ class Records:
         for name, resource in RESOURCES.items():
             if not fnmatchcase(resource.at, fault.path):
                 continue
-            if fault.kind == "odd_id":
+            if fault.kind == "rotating_links":
+                self._rotating |= {name}
+            elif fault.kind == "odd_id":
                 self._population.codecs[name].odd_bound = share(fault.probability)
             else:
                 blemish = _Blemish(share(fault.probability), _splice(fault, resource.created or "created"))
                 self._blemishes.setdefault(name, []).append(blemish)
 
     def blemish(self, collection: str, ordinal: int, raw: bytes) -> bytes:
-        """The record with the faults that it has."""
+        """The record with the faults that it has at every reading."""
         for blemish in self._blemishes.get(collection, ()):
             if chosen(ordinal, blemish.bound):
                 raw = blemish.splice(raw)
         return raw
+
+    def has(self, collection: str) -> bool:
+        """Whether records of this collection have faults."""
+        return collection in self._blemishes
+
+    def read(self, collection: str, raw: bytes) -> bytes:
+        """The record as one reading shows it: signed links differ from one to the next, as Stripe's do."""
+        if collection not in self._rotating:
+            return raw
+        return _LINK.sub(lambda link: link[0] + b"&t=%d" % next(self._turns), raw)
 
 
 def _splice(fault: Fault, created: str) -> Splice:
@@ -92,21 +107,10 @@ def _splice(fault: Fault, created: str) -> Splice:
             depth = int(fault.option("depth", 500))
             nested = b'"x_deep":' + b"[" * depth + b"]" * depth
             return lambda raw: _with(raw, nested)
-        case "rotating_links":
-            return _rotating(count())
         case "no_created":
             return lambda raw: _without(raw, created, fault.option("as", "missing"))
         case _:
             return lambda raw: _with(raw, _NEW_FIELD)
-
-
-def _rotating(turns: Iterator[int]) -> Splice:
-    """Links differ in their signature from one reading to the next, as Stripe's do (receipts, hosted invoices)."""
-
-    def splice(raw: bytes) -> bytes:
-        return _LINK.sub(lambda link: link[0] + b"&t=%d" % next(turns), raw)
-
-    return splice
 
 
 def _with(raw: bytes, field: bytes) -> bytes:
