@@ -134,6 +134,10 @@ class Desk:
                     await self._take(work)
                 elif self._receives:
                     await self._wait(ticket)
+        except BaseException as error:
+            self._fail(_Work([*self._settlings], [*self._receives]), error)
+            self._settlings.clear()
+            raise
         finally:
             self._serving = None
             self._idle()

@@ -1,0 +1,185 @@
+"""A waiting call costs nothing, claims nothing, and is answered when there is something."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stream_consumer import Consumer, Process
+from stream_log import Log, record
+
+from headrace.errors import TooManyRequests
+from headrace.stream.consumers import desk
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_waiting_call_is_answered_by_the_commit_of_an_append(
+    log: Log, process: Process, consumer: Consumer
+) -> None:
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
+    await asyncio.sleep(0)
+    await log.append(record("a"))
+    process.wakeups.appended(log.stream_id)
+
+    assert [r.upstream_id for _, r in (await waiting).messages] == ["a"]
+
+
+async def test_another_process_is_woken_by_a_notification(
+    log: Log, consumer: Consumer, process: Process, other_process: Process
+) -> None:
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
+    await asyncio.sleep(0)
+    await log.append(record("a"))
+    other_process.wakeups.appended(log.stream_id)
+
+    assert len((await waiting).messages) == 1
+
+
+async def test_without_any_notification_a_look_finds_what_came(log: Log, consumer: Consumer) -> None:
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
+    await asyncio.sleep(0)
+    await log.append(record("a"))
+
+    assert len((await waiting).messages) == 1
+
+
+async def test_a_call_waits_for_a_full_batch_or_for_its_time(log: Log, process: Process, consumer: Consumer) -> None:
+    await log.append(record("a"))
+    waiting = asyncio.create_task(consumer.next(3, wait_ms=60_000))
+    short = await consumer.next(3, wait_ms=100)
+    assert [r.upstream_id for _, r in short.messages] == ["a"]
+    await consumer.nack(short.messages[0][0])
+    await log.append(record("b"), record("c"))
+    process.wakeups.appended(log.stream_id)
+
+    assert {r.upstream_id for _, r in (await waiting).messages} == {"a", "b", "c"}
+
+
+async def test_nothing_is_claimed_while_a_call_waits(log: Log, consumer: Consumer) -> None:
+    await log.append(record("a"))
+    waiting = asyncio.create_task(consumer.next(2, wait_ms=60_000))
+    await until(lambda: not waiting.done())
+    counts = await consumer.counts()
+    assert (counts.num_pending, counts.num_ack_pending) == (1, 0)
+    assert list(await consumer.take(1)) == ["a"], "a call that does not wait is served before it"
+    waiting.cancel()
+
+
+async def test_a_caller_that_has_gone_claims_nothing(log: Log, process: Process, consumer: Consumer) -> None:
+    gone = asyncio.Event()
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000, gone=gone))
+    await asyncio.sleep(0.05)
+    gone.set()
+    assert (await waiting).messages == []
+    await log.append(record("a"))
+    process.wakeups.appended(log.stream_id)
+
+    assert list(await consumer.take(1)) == ["a"]
+
+
+async def test_what_was_claimed_for_a_caller_that_went_meanwhile_goes_back(log: Log, consumer: Consumer) -> None:
+    """The caller hangs up at every possible moment of the turn; the message is never out with nobody."""
+    await log.append(record("a"))
+    for steps in range(0, 40, 2):
+        gone = asyncio.Event()
+        waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000, gone=gone))
+        for _ in range(steps):
+            await asyncio.sleep(0.0005)
+        gone.set()
+        answer = await waiting
+        if answer.messages:
+            await consumer.nack(answer.messages[0][0], delay_ms=0)
+        token = (await consumer.next(1, wait_ms=20_000)).messages[0][0]
+        await consumer.ack(token)
+        await log.append(record("a", steps + 1))
+
+
+async def test_with_no_room_a_call_waits_for_room(log: Log, process: Process) -> None:
+    consumer = await process.consumer(log, max_ack_pending=1)
+    await log.append(record("a"), record("b"))
+    out = await consumer.take()
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
+    assert (await consumer.next(1, wait_ms=50)).messages == []
+    await consumer.ack(out["a"])
+
+    assert [r.upstream_id for _, r in (await waiting).messages] == ["b"]
+
+
+async def test_full_is_what_there_is_room_for(log: Log, process: Process) -> None:
+    consumer = await process.consumer(log, max_ack_pending=2)
+    await log.append(record("a"), record("b"), record("c"))
+
+    assert len((await consumer.next(10, wait_ms=60_000)).messages) == 2
+
+
+async def test_a_call_in_another_process_is_woken_by_room_and_by_nacks(
+    log: Log, process: Process, other_process: Process
+) -> None:
+    consumer = await process.consumer(log, max_ack_pending=1)
+    there = consumer.elsewhere(other_process.dispatcher)
+    await log.append(record("a"), record("b"))
+    out = await consumer.take()
+    waiting = asyncio.create_task(there.next(1, wait_ms=60_000))
+    await consumer.ack(out["a"])
+    token, got = (await waiting).messages[0]
+    assert got.upstream_id == "b"
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
+    await there.nack(token)
+
+    assert (await waiting).messages[0][1].upstream_id == "b"
+
+
+async def test_a_hundred_calls_may_wait_and_one_more_may_not(log: Log, process: Process, consumer: Consumer) -> None:
+    waiting = [asyncio.create_task(consumer.next(1, wait_ms=60_000)) for _ in range(desk.MOST_WAITING)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(TooManyRequests):
+        await consumer.next(1, wait_ms=1)
+    assert (await consumer.next(1)).messages == [], "a call that does not wait is no burden"
+    await log.append(*(record(f"{n}") for n in range(desk.MOST_WAITING)))
+    process.wakeups.appended(log.stream_id)
+
+    answers = await asyncio.gather(*waiting)
+    assert {r.upstream_id for answer in answers for _, r in answer.messages} == {f"{n}" for n in range(100)}
+
+
+async def test_waiting_calls_ask_the_database_nothing(log: Log, consumer: Consumer) -> None:
+    waiting = [asyncio.create_task(consumer.next(1, wait_ms=60_000)) for _ in range(50)]
+    await asyncio.sleep(2.5)  # past the first look at the heads
+    before = await statements(log)
+    await asyncio.sleep(2)
+    asked = await statements(log) - before
+    for each in waiting:
+        each.cancel()
+
+    assert asked <= 8, "one look a second for all of them, and this test's own"
+
+
+async def statements(log: Log) -> int:
+    """Transactions of this database so far: a statement is one where none was begun."""
+    await log.db.api.execute("select pg_stat_force_next_flush()")
+    query = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+    return int(await log.db.api.fetchval(query))
+
+
+async def test_concurrent_calls_share_transactions(log: Log, consumer: Consumer) -> None:
+    await log.append(*(record(f"{n}") for n in range(64)))
+    await consumer.counts()
+    answers = await asyncio.gather(*(consumer.next(1) for _ in range(64)))
+    await asyncio.gather(*(consumer.ack(token) for answer in answers for token, _ in answer.messages))
+
+    assert len({r.record_id for answer in answers for _, r in answer.messages}) == 64
+    turns = await log.db.api.fetchval("select max(seq) from consumer_positions")
+    assert turns < 20
+
+
+async def test_when_the_process_stops_waiting_calls_end(log: Log, consumer: Consumer) -> None:
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
+    await asyncio.sleep(0.05)
+    await consumer.dispatcher.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
