@@ -12,11 +12,13 @@ import pytest
 import stripe
 from sdk_schema import class_of, schema_of
 
+from headrace.providers.stripe import STRIPE
 from headrace.testing.stripe import StripeServer
 from headrace.testing.stripe.catalog import RESOURCES
 from headrace.testing.stripe.population import patterns, spread
 from headrace.testing.stripe.resources import Resource
 from headrace.testing.stripe.shape import holes, variants
+from headrace.testing.stripe.truth import COLLECTIONS
 
 RECORDED = Path(__file__).parents[3] / "shared" / "evidence" / "recorded" / "stripe"
 EACH = pytest.mark.parametrize("resource", RESOURCES.values(), ids=str(RESOURCES.keys()).split("'")[1::2])
@@ -99,3 +101,12 @@ def test_any_number_of_records_is_made_exactly() -> None:
         server = StripeServer(records)
         assert sum(server.account.count(name) for name in server.account.collections) == records
         assert spread(records, patterns())["charges"] >= 0
+
+
+@pytest.mark.parametrize("collection", STRIPE.collections, ids=lambda each: each.id)
+def test_objects_validate_against_the_schema_that_the_connector_gives_out(account: Any, collection: Any) -> None:
+    if collection.id == "stripe:event":
+        return
+    validator = jsonschema.Draft202012Validator(collection.schema())
+    for ordinal in range(30):
+        validator.validate(orjson.loads(account.whole(COLLECTIONS[collection.id], ordinal)))

@@ -44,6 +44,11 @@ class Control:
             ("POST", "disconnect"): self._disconnect,
         }
 
+    @property
+    def routes(self) -> list[tuple[str, str]]:
+        """(method, name) of every control."""
+        return sorted(self._routes)
+
     def add(self, method: str, name: str, route: Route) -> None:
         self._routes[method, name] = route
 
@@ -51,7 +56,7 @@ class Control:
         segments = call.segments[1:]
         route = self._routes.get((call.method, segments[0] if segments else ""))
         if route is None:
-            known = sorted(f"{method} /_control/{name}" for method, name in self._routes)
+            known = sorted(f"{method} /_control/{name}" for method, name in self.routes)
             return Reply.json({"error": "no such control", "there_are": known}, 404)
         try:
             return route(call, segments[1:])
