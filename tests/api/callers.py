@@ -6,10 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+from conformance import Document
 from fastapi import FastAPI
 
 from headrace.api.services import Services
 from headrace.control import orgs, tokens
+
+NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
+"""An id that is well formed and nobody's."""
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> None:
@@ -21,12 +25,23 @@ async def until(condition: Callable[[], Awaitable[Any]]) -> None:
             await asyncio.sleep(0.01)
 
 
+_documents: list[Document] = []
+
+
+def _document(app: FastAPI) -> Document:
+    """One for all tests: the routes are always the same."""
+    if not _documents:
+        _documents.append(Document(app))
+    return _documents[0]
+
+
 class Caller:
-    """Calls the API with one token."""
+    """Calls the API with one token. Every answer is held against the OpenAPI document."""
 
     def __init__(self, app: FastAPI, token: str, org_id: UUID) -> None:
         self.token = token
         self.org_id = org_id
+        self._document = _document(app)
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app),
             base_url="http://headrace.test",
@@ -36,7 +51,9 @@ class Caller:
     async def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> httpx2.Response:
         if body is not None:
             options["json"] = body
-        return await self.http.request(method, path, **options)
+        answer = await self.http.request(method, path, **options)
+        self._document.check(method, path.partition("?")[0], answer)
+        return answer
 
     async def ok(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """The JSON of an answer that must be a 200."""

@@ -51,6 +51,7 @@ async def services(db: Database) -> AsyncIterator[Services]:
     await made.background.stop()
     await made.transport.close()
     await made.dispatcher.close()
+    await made.transport.close()
     await wakeups.stop()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from callers import Caller, Callers
+from callers import NOBODY, Caller, Callers
 
 from headrace.api.services import Services
 
@@ -224,9 +224,9 @@ async def test_a_number_of_days_reads_back_as_given(admin: Caller, sync: dict[st
     [
         ({"provider": "nobody"}, "provider"),
         ({"provider": None}, "provider"),
-        ({"stream_id": str(uuid4())}, "stream_id"),
+        ({"stream_id": NOBODY}, "stream_id"),
         ({"stream_id": "x"}, "stream_id"),
-        ({"credential_id": str(uuid4())}, "credential_id"),
+        ({"credential_id": NOBODY}, "credential_id"),
         ({"credential_id": None}, "credential_id"),
         ({"credential": {"properties": {"kind": "shop_key", "secret": "sk"}}}, "credential"),
     ],

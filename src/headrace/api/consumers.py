@@ -178,7 +178,7 @@ def render(consumer: Consumer) -> dict[str, Any]:
     }
 
 
-@router.post("/v1/http-consumers", response_model=shapes.ConsumerObject)
+@router.post("/v1/http-consumers", response_model=shapes.ConsumerObject, responses=shapes.also(501))
 async def create_consumer(
     change: StreamChange, body: Annotated[ConsumerCreate, Depends(JsonBody(ConsumerCreate))]
 ) -> Json:
@@ -233,7 +233,7 @@ async def get_consumer(request: Request, _principal: StreamRead, consumer: PathC
     return Json(render(consumer) | asdict(counts) | {"health": _health(consumer, counts)})
 
 
-@router.patch("/v1/http-consumers/{id}", response_model=shapes.ConsumerObject)
+@router.patch("/v1/http-consumers/{id}", response_model=shapes.ConsumerObject, responses=shapes.also(501))
 async def update_consumer(
     change: StreamChange, consumer: PathConsumer, body: Annotated[ConsumerPatch, Depends(JsonBody(ConsumerPatch))]
 ) -> Json:

@@ -156,7 +156,7 @@ async def get_credential(
     return exporting.answer({**shown, "properties": {"kind": credential.kind, **opened}})
 
 
-@router.patch("/v1/credentials/{id}", response_model=CredentialObject)
+@router.patch("/v1/credentials/{id}", response_model=CredentialObject, responses=shapes.also(502, 504))
 async def update_credential(
     change: AdminChange,
     credential: PathCredential,

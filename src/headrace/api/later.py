@@ -1,7 +1,5 @@
 """Routes of the contract that are not there yet: 501, with what to do instead."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from headrace.api import shapes
@@ -9,8 +7,6 @@ from headrace.api.auth import Caller
 from headrace.errors import NotImplementedYet
 
 router = APIRouter(tags=["not there yet"])
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {501: {"model": shapes.Problem, "description": "Not there yet"}}
 
 _RECORDS = "Read records instead: GET /v1/records, or a consumer of kind 'records'."
 _CONSUMERS = "Take messages over HTTP instead: POST /v1/http-consumers, then GET …/next."
@@ -63,7 +59,7 @@ def _add(path: str, methods: tuple[str, ...], summary: str, *, with_token: bool)
             summary="Not there yet",
             description=summary,
             status_code=501,
-            responses=_RESPONSES,
+            responses=shapes.also(501),
         )
 
 

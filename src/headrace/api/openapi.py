@@ -5,7 +5,7 @@ depends on, and the bare routes stand in `consume_openapi`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
@@ -20,6 +20,7 @@ from headrace.api.auth import caller
 from headrace.api.body import Fields, JsonBody
 from headrace.api.change import Changes
 from headrace.api.consume_openapi import PATHS
+from headrace.api.shapes import also
 
 _DESCRIPTION = """\
 Headrace keeps a complete, ordered, durable copy of what the APIs of SaaS providers hold, as a stream that is consumed
@@ -28,17 +29,6 @@ with acks. A *sync* reads collections of one account into a *stream*; a *consume
 
 _REF = "#/components/schemas/"
 _MODELS: tuple[type[BaseModel], ...] = (shapes.Problem, shapes.ValidationProblem, shapes.Messages)
-
-_WHY = {
-    400: "The body is not a JSON object, or a query parameter is wrong or unknown",
-    401: "No valid API token",
-    403: "The token's scope does not reach",
-    404: "Not there, or not for this token",
-    413: "The body is larger than 4 MiB",
-    422: "Fields that do not hold, with the reasons",
-    429: "Too many calls; `Retry-After` says when to come back",
-    503: "The database cannot be reached; repeat the call",
-}
 
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -64,7 +54,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
                 _complete(made["paths"][route.path_format][method.lower()], route, method)
     for path, operations in PATHS.items():
         for method, operation in operations.items():
-            statuses = (400, 401, 403, 404, 413, 422, 503) + ((429,) if path.endswith("/next") else ())
+            statuses = {400, 401, 403, 404, 413, 422, 503} | ({429} if path.endswith("/next") else set())
             operation["responses"] |= _errors(statuses)
             made["paths"].setdefault(path, {})[method] = operation
             operation["security"] = [{"bearer": []}]
@@ -86,16 +76,13 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     _declare_path(parameters, route.path_format)
     if caller in calls:
         operation["security"] = [{"bearer": []}]
-        statuses |= {400, 401, 403}
+        statuses |= {400, 401, 403, 413, 422}  # a GET too may have a body: its query as JSON
     if "{" in route.path_format:
         statuses |= {404}
-    if any(isinstance(call, Changes) for call in calls):
-        statuses |= {422}
-        if method in ("POST", "PATCH"):
-            parameters.append(_IDEMPOTENCY_KEY)
+    if method in ("POST", "PATCH") and any(isinstance(call, Changes) for call in calls):
+        parameters.append(_IDEMPOTENCY_KEY)
     for call in calls:
         if isinstance(call, JsonBody):
-            statuses |= {400, 413, 422}
             operation["requestBody"] = {
                 "required": not call.optional,
                 "content": {"application/json": {"schema": {"$ref": _REF + call.model.__name__}}},
@@ -103,7 +90,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     responses: dict[str, Any] = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
-    operation["responses"] = dict(sorted({**_errors(sorted(statuses)), **responses}.items()))
+    operation["responses"] = dict(sorted({**_errors(statuses), **responses}.items()))
     if not parameters:
         del operation["parameters"]
 
@@ -115,15 +102,13 @@ def _declare_path(parameters: list[dict[str, Any]], path: str) -> None:
             parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
 
 
-def _errors(statuses: Sequence[int]) -> dict[str, Any]:
+def _errors(statuses: Iterable[int]) -> dict[str, Any]:
     return {
         str(status): {
-            "description": _WHY[status],
-            "content": {
-                "application/json": {"schema": {"$ref": _REF + ("ValidationProblem" if status == 422 else "Problem")}}
-            },
+            "description": declared["description"],
+            "content": {"application/json": {"schema": {"$ref": _REF + declared["model"].__name__}}},
         }
-        for status in statuses
+        for status, declared in sorted(also(*statuses).items())
     }
 
 

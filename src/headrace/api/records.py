@@ -26,7 +26,7 @@ router = APIRouter(tags=["records"])
 _MOST_STREAMS = 10_000
 
 
-@router.get("/v1/records", response_model=shapes.Records)
+@router.get("/v1/records", response_model=shapes.Records, responses=shapes.also(404))
 async def list_records(
     request: Request,
     principal: StreamRead,

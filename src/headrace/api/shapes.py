@@ -22,6 +22,29 @@ class ValidationProblem(Problem):
     validation_errors: dict[str, list[str]] = Field(description="Reasons by field; nested fields have dotted names.")
 
 
+_WHY = {
+    400: "The body is not a JSON object, or a query parameter is wrong or unknown",
+    401: "No valid API token",
+    403: "The token's scope does not reach",
+    404: "Not there, or not for this token",
+    413: "The body is larger than 4 MiB",
+    422: "Fields that do not hold, with the reasons",
+    429: "Too many calls; `Retry-After` says when to come back",
+    501: "Not there yet, or not installed here",
+    502: "The provider failed",
+    503: "The database cannot be reached; repeat the call",
+    504: "The provider did not answer in time",
+}
+
+
+def also(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors that a route declares beside those that follow from its dependencies: for `responses=`."""
+    return {
+        status: {"model": ValidationProblem if status == 422 else Problem, "description": _WHY[status]}
+        for status in statuses
+    }
+
+
 class Deleted(Shape):
     id: str
     deleted: Literal[True]
@@ -289,12 +312,26 @@ class HeldDeletes(Shape):
     count: int
 
 
-class SyncCollection(BaseModel):
-    """How far a collection is."""
+class SyncCollection(Shape):
+    """How far a collection is. Times are null where nothing is known yet."""
 
     id: str
-    phase: str
-    held_deletes: HeldDeletes | None
+    phase: Literal["waiting", "backfill", "live", "purged"]
+    records: int = Field(description="Held now, deleted ones left out.")
+    pages_read: int
+    records_read: int
+    expected: int | None = Field(description="The total, where the provider tells it.")
+    eta_seconds: int | None
+    backfill_completed_at: str | None
+    last_success_at: str | None
+    settled_through: str | None = Field(description="Complete and final up to this moment of the provider's clock.")
+    lag_seconds: float | None
+    last_error: str | None
+    last_sweep_completed_at: str | None
+    next_sweep_due_at: str | None
+    delete_detection_seconds: int | None = Field(description="The longest that a delete may go unseen.")
+    set_aside: int = Field(description="Records that could not be read and are tried again.")
+    held_deletes: HeldDeletes | None = Field(description="Deletes that wait for confirm-deletes.")
 
 
 class SyncCollections(Shape):

@@ -59,7 +59,7 @@ def _provider(services: Services, sync: Sync) -> Provider:
     return provider
 
 
-@router.get("/v1/syncs/{id}/collections", response_model=shapes.SyncCollections)
+@router.get("/v1/syncs/{id}/collections", response_model=shapes.SyncCollections, responses=shapes.also(501))
 async def list_collections(request: Request, _principal: StreamRead, sync: PathSync) -> Json:
     """How far each collection of the sync is."""
     services = services_of(request)
@@ -95,7 +95,10 @@ async def run(
 @router.get(
     "/v1/syncs/{id}/wait",
     response_model=shapes.Waited,
-    responses={504: {"model": shapes.Waited, "description": "Not there yet when the time was over"}},
+    responses={
+        504: {"model": shapes.Waited, "description": "Not there yet when the time was over"},
+        **shapes.also(501),
+    },
 )
 async def wait(
     request: Request,
@@ -145,7 +148,7 @@ async def purge_records(
         return tx.answer({**deleted(sync.id), "records": done})
 
 
-@router.put("/v1/syncs/{id}/webhook", response_model=shapes.WebhookAddress)
+@router.put("/v1/syncs/{id}/webhook", response_model=shapes.WebhookAddress, responses=shapes.also(501))
 async def set_webhook(
     change: StreamChange, sync: PathSync, body: Annotated[WebhookFields, Depends(JsonBody(WebhookFields))]
 ) -> Json:
