@@ -15,7 +15,7 @@ from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.session import Session, Stopped
 from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import share_newer, share_older
-from headrace.providers.kit import Collection, Cursor, Listing, Page, Window
+from headrace.providers.kit import EVERYTHING, Collection, Cursor, Listing, Page, Window
 from headrace.stream.items import CheckpointWrite, Record
 
 WORTH_SHARING = 3.0
@@ -53,6 +53,9 @@ class Slices:
         self._with_page = with_page
         self._number = number
         self._newest: datetime | None = None
+        self._whole = False
+        """The provider refused a window (an older server, an emulator): what is left is read without one, at the price
+        that slices given away before read the same twice."""
         self._running: dict[int, asyncio.Task[None]] = {}
         self._moved = asyncio.Event()
 
@@ -114,6 +117,9 @@ class Slices:
                 try:
                     page = await self._page(mark, cursor)
                 except ReadFailed as failed:
+                    if failed.fault.kind == "bad" and mark.window != EVERYTHING:
+                        mark.window, self._whole = EVERYTHING, True
+                        continue
                     restarts += 1
                     if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
                         raise
@@ -164,7 +170,7 @@ class Slices:
     def _share(self, mark: SliceMark, speed: "_Speed") -> SliceMark | None:
         """The part of its window that a slice gives away if there is room to read it side by side; narrows `mark`."""
         at = mark.at
-        if at is None or not self._session.spare.free or len(self._marks) > len(self._running):
+        if at is None or self._whole or not self._session.spare.free or len(self._marks) > len(self._running):
             return None
         window = mark.window
         if self._listing.order == "newest_first":
