@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,8 +63,7 @@ class Holding:
         """End the runner in the midst of whatever it does."""
         if self.task is not None:
             self.task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self.task
+            await asyncio.gather(self.task, return_exceptions=True)
         self.runner = self.task = None
 
     async def stop(self) -> None:
@@ -145,9 +144,9 @@ class Holding:
 
     async def read_to_the_end(self) -> None:
         """Wait for the initial backfill."""
-        await self.until(self._backfilled)
+        await self.until(self.backfilled)
 
-    async def _backfilled(self) -> bool:
+    async def backfilled(self) -> bool:
         return (await self.state())["initial_backfill_completed_at"] is not None
 
     async def until(self, condition: Callable[[], Awaitable[bool]], within: float = 20.0) -> None:

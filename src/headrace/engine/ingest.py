@@ -67,7 +67,8 @@ class Ingest:
     """Appends in order, merged. `stored` is called after each append that changed something.
 
     The first append that is fenced ends it: that and every later load fails with `Fenced`, and nothing of them is
-    stored. Errors of the database that pass are waited out for as long as they last; `trouble` then says which.
+    stored. Errors of the database that pass are waited out for as long as they last; `trouble` then says which. A load
+    that the database refuses for what is in it fails alone.
     """
 
     def __init__(
@@ -118,30 +119,40 @@ class Ingest:
         if self._broken is not None:
             raise self._broken
 
-    async def close(self) -> None:
-        """Store what was handed in, unless the database is in trouble, then end."""
-        if self._task is not None:
-            while self._queue and self._broken is None and self.trouble is None:
+    async def close(self, *, drain: bool) -> None:
+        """End. With `drain` what was handed in is stored before, unless the database is in trouble."""
+        task, self._task = self._task, None
+        if task is not None:
+            while drain and self._queue and self.trouble is None and not task.done():
                 await asyncio.wait([self._queue[-1].done], timeout=0.1)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         self._break(Fenced("The sync is no longer read here; its pages are read again by whoever reads it next."))
 
     async def _write(self) -> None:
+        alone = 0  # so many loads are tried one by one
         while True:
             await self._ready.wait()
             while self._queue:
-                batch, loads = self._merge()
+                batch, loads = self._merge(alone=alone > 0)
                 try:
                     appended = await self._append(batch)
-                except Exception as error:
-                    # Later pages may build on this one: none of them may be stored without it.
+                except Fenced as error:
                     self._break(error)
                     return
-                self._finish(loads, appended.unclear)
-                if appended.head:
-                    self._stored(appended)
+                except Exception as error:
+                    if len(loads) > 1:
+                        alone = len(loads)
+                        continue
+                    log.exception("append_refused", sync_id=str(self.fence.sync_id))
+                    self._queue.popleft()
+                    self._count(-loads[0].load.rows, -loads[0].size)
+                    _fail(loads[0], error)
+                else:
+                    self._finish(loads, appended.unclear)
+                    if appended.head:
+                        self._stored(appended)
+                alone = max(0, alone - 1)
             self._ready.clear()
 
     def _finish(self, loads: list[_Waiting], unclear: list[Mention]) -> None:
@@ -159,8 +170,9 @@ class Ingest:
                 _answer(waiting, mentions)
         self._queue.extendleft(reversed(again))
 
-    def _merge(self) -> tuple[Batch, list[_Waiting]]:
-        """As many loads from the front of the queue as one append takes. They stay in the queue until it is done."""
+    def _merge(self, *, alone: bool) -> tuple[Batch, list[_Waiting]]:
+        """As many loads from the front of the queue as one append takes, or one. They stay in the queue until it is
+        done."""
         first = self._queue[0].load
         batch = Batch(seen=first.seen, only_if_clear=True)
         loads: list[_Waiting] = []
@@ -169,7 +181,9 @@ class Ingest:
         rows = 0
         for waiting in self._queue:
             load = waiting.load
-            if loads and (load.seen != batch.seen or rows + load.rows > MOST_ROWS or size + waiting.size > MOST_BYTES):
+            if loads and (
+                alone or load.seen != batch.seen or rows + load.rows > MOST_ROWS or size + waiting.size > MOST_BYTES
+            ):
                 break
             loads.append(waiting)
             rows, size = rows + load.rows, size + waiting.size
@@ -209,9 +223,7 @@ class Ingest:
     def _break(self, error: BaseException) -> None:
         self._broken = self._broken or error
         for waiting in self._queue:
-            if not waiting.done.done():
-                waiting.done.set_exception(error)
-                waiting.done.exception()  # its reader may be gone
+            _fail(waiting, error)
         self._queue.clear()
         self._room.set()
 
@@ -232,6 +244,12 @@ def _unclear_of(load: Load, unclear: list[Mention]) -> list[Mention]:
 def _answer(waiting: _Waiting, unclear: list[Mention]) -> None:
     if not waiting.done.done():
         waiting.done.set_result(unclear)
+
+
+def _fail(waiting: _Waiting, error: BaseException) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(error)
+        waiting.done.exception()  # its reader may be gone
 
 
 def _later(earlier: CheckpointWrite, write: CheckpointWrite) -> CheckpointWrite:

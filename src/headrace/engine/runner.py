@@ -144,7 +144,7 @@ class SyncRunner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await assembly.session.ingest.close()
+        await assembly.session.ingest.close(drain=self._stopping)
 
     async def _fall_back(self, gap: Gap) -> None:
         session = self._new_session()
@@ -152,7 +152,7 @@ class SyncRunner:
         try:
             await fall_back(Assembly(session, checkpoints), checkpoints, gap)
         finally:
-            await session.ingest.close()
+            await session.ingest.close(drain=False)
 
     async def _await_new_fence(self) -> None:
         """A PATCH gave the sync a new revision, which the worker is about to hand over. Raises Fenced when the sync was
