@@ -16,7 +16,7 @@ from headrace.testing.stripe.events import AUTOMATIC, Cause, Event, EventLog
 from headrace.testing.stripe.population import SUBLIST, Population
 from headrace.testing.stripe.records import Records
 from headrace.testing.stripe.resources import Resource
-from headrace.testing.stripe.store import NO_PATCH, Patch, Store, View
+from headrace.testing.stripe.store import NO_PATCH, Patch, Store, View, patched
 
 Fields = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ class Account:
         if self.records.any:
             patch = {**self._blemished_lists(collection, ordinal), **patch}
         if patch:
-            born = orjson.dumps(orjson.loads(born) | patch)
+            born = patched(born, patch)
         return self.records.blemish(collection, ordinal, born) if self.records.any else born
 
     def _blemished_lists(self, collection: str, ordinal: int) -> Patch:
@@ -159,7 +159,7 @@ class Account:
             for child in carried
             if child.child is not None and child.child.field
         }
-        return orjson.dumps(orjson.loads(raw) | lists) if b'"has_more":true' in raw and lists else raw
+        return patched(raw, lists) if b'"has_more":true' in raw and lists else raw
 
     def sublist(self, resource: Resource, parent: int, most: int | None = SUBLIST) -> bytes:
         """The list object of a parent's children: the newest `most`, or all, and whether there are more."""
