@@ -59,7 +59,8 @@ class Horizons:
             now = session.provider_now()
             for partition in (await partitions_of(session, source.partitions, Priority.CHANGES))[:1]:
                 window = Window(now - source.settle, now)
-                await session.read(source.page(session.context(partition=partition), window, None), Priority.CHANGES)
+                context = session.context(partition=partition)
+                await session.read_window(source.scope, source.page, context, window, None, Priority.CHANGES)
             await session.note(*await self.restart())
 
     async def restart(self) -> list[CheckpointWrite]:

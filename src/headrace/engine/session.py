@@ -14,10 +14,10 @@ from headrace.engine.access import Access
 from headrace.engine.ingest import Ingest, Load
 from headrace.engine.pace import Priority
 from headrace.engine.services import EngineServices
-from headrace.engine.transport import Withdrawn
+from headrace.engine.transport import ReadFailed, Withdrawn
 from headrace.errors import ImplementationError
 from headrace.http import Request, Response
-from headrace.providers.kit import Collection, Context, Page, Steps
+from headrace.providers.kit import EVERYTHING, Collection, Context, Cursor, Page, PageFunction, Steps, Window
 from headrace.stream.items import Appended, Canon, CheckpointWrite, Fence
 
 R = TypeVar("R")
@@ -91,6 +91,8 @@ class Session:
     """Deletes that the safety catch holds back, by collection."""
     aside_at: datetime | None = None
     """When something that was set aside is due to be tried again."""
+    windowless: set[str] = field(default_factory=set)
+    """What is read whole since the provider refused a window of it: an emulator, an older server."""
 
     def __post_init__(self) -> None:
         provider = self.access.provider
@@ -154,6 +156,27 @@ class Session:
     async def read(self, steps: Steps, priority: Priority) -> Page:
         """One page; see `run`."""
         return await self.run(steps, priority)
+
+    async def read_window(
+        self,
+        what: str,
+        page: PageFunction,
+        context: Context,
+        window: Window,
+        cursor: Cursor | None,
+        priority: Priority,
+    ) -> Page:
+        """One page of a window of `what`; of everything where the provider refuses the window as a bad request, which
+        costs requests and loses nothing. It is not tried again in this session."""
+        if what not in self.windowless:
+            try:
+                return await self.read(page(context, window, cursor), priority)
+            except ReadFailed as failed:
+                if failed.fault.kind != "bad" or window == EVERYTHING:
+                    raise
+        found = await self.read(page(context, EVERYTHING, cursor), priority)
+        self.windowless.add(what)
+        return found
 
     async def pause(self, page: Page) -> None:
         """The wait that a page asks for before the next."""

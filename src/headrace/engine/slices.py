@@ -15,7 +15,7 @@ from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.session import Session, Stopped
 from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import share_newer, share_older
-from headrace.providers.kit import EVERYTHING, Collection, Cursor, Listing, Page, Window
+from headrace.providers.kit import Collection, Cursor, Listing, Page, Window
 from headrace.stream.items import CheckpointWrite, Record
 
 WORTH_SHARING = 3.0
@@ -53,9 +53,6 @@ class Slices:
         self._with_page = with_page
         self._number = number
         self._newest: datetime | None = None
-        self._whole = False
-        """The provider refused a window (an older server, an emulator): what is left is read without one, at the price
-        that slices given away before read the same twice."""
         self._running: dict[int, asyncio.Task[None]] = {}
         self._moved = asyncio.Event()
 
@@ -117,9 +114,6 @@ class Slices:
                 try:
                     page = await self._page(mark, cursor)
                 except ReadFailed as failed:
-                    if failed.fault.kind == "bad" and mark.window != EVERYTHING:
-                        mark.window, self._whole = EVERYTHING, True
-                        continue
                     restarts += 1
                     if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
                         raise
@@ -149,7 +143,9 @@ class Slices:
 
     async def _page(self, mark: SliceMark, cursor: Cursor | None) -> Page:
         context = self._session.context(self._reads, mark.partition)
-        return await self._session.read(self._listing.page(context, mark.window, cursor), Priority.BACKFILL)
+        return await self._session.read_window(
+            self._source.id, self._listing.page, context, mark.window, cursor, Priority.BACKFILL
+        )
 
     def _position(self, page: Page) -> datetime | None:
         """Where the slice stands after a page, in the time by which its listing is cut and ordered."""
@@ -170,7 +166,12 @@ class Slices:
     def _share(self, mark: SliceMark, speed: "_Speed") -> SliceMark | None:
         """The part of its window that a slice gives away if there is room to read it side by side; narrows `mark`."""
         at = mark.at
-        if at is None or self._whole or not self._session.spare.free or len(self._marks) > len(self._running):
+        if (
+            at is None
+            or self._source.id in self._session.windowless
+            or not self._session.spare.free
+            or len(self._marks) > len(self._running)
+        ):
             return None
         window = mark.window
         if self._listing.order == "newest_first":

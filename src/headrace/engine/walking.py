@@ -57,7 +57,7 @@ async def walk_through(
 
 async def _page(session: Session, source: TimeSource, span: Span, walk: Walk) -> Page:
     context = session.context(partition=span.partition)
-    return await session.read(source.page(context, span.window, walk.cursor), Priority.CHANGES)
+    return await session.read_window(source.scope, source.page, context, span.window, walk.cursor, Priority.CHANGES)
 
 
 def _move(walk: Walk, source: TimeSource, page: Page, guard: CursorGuard) -> None:
