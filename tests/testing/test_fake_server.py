@@ -173,7 +173,6 @@ async def test_the_mutator_keeps_its_rate() -> None:
             while server.account.changes < 100:
                 await asyncio.sleep(0.02)
         server.mutator.changes_per_s = 0
-        await asyncio.sleep(0.1)
         rested = server.account.changes
         await asyncio.sleep(0.1)
         assert server.account.changes == rested
