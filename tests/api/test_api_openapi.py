@@ -83,7 +83,7 @@ def test_bodies_are_described_by_the_models_that_read_them(spec: dict[str, Any])
     }
     assert "required" not in fields
     assert fields["additionalProperties"] is False
-    assert fields["properties"]["health"]["readOnly"] is True
+    assert fields["properties"]["health"]["x-output-only"] is True
     assert "credential_id" not in fields["properties"]
 
 

@@ -27,6 +27,9 @@ Headrace keeps a complete, ordered, durable copy of what the APIs of SaaS provid
 with acks. A *sync* reads collections of one account into a *stream*; a *consumer* takes its changes with `next` and
 `ack`. Times are in UTC, ids are UUIDs, lists are paged with `next_cursor`. `metadata` keeps every digit."""
 
+OUTPUT_ONLY = "x-output-only"
+"""Marks a name of a body that is taken and ignored. `readOnly` would say that it is refused."""
+
 _REF = "#/components/schemas/"
 _MODELS: tuple[type[BaseModel], ...] = (shapes.Problem, shapes.ValidationProblem, shapes.Messages)
 
@@ -141,4 +144,4 @@ def _add_tolerated(schema: dict[str, Any], model: type[Fields]) -> None:
     for older, present in model.older.items():
         properties[older] = {**properties[present], "deprecated": True, "description": f"Older spelling of {present}."}
     for name in sorted(model.output_only):
-        properties[name] = {"readOnly": True, "description": "Ignored, so that what was read can be sent back."}
+        properties[name] = {OUTPUT_ONLY: True, "description": "Ignored, so that what was read can be sent back."}
