@@ -21,7 +21,7 @@ from headrace.engine.runner import SyncRunner
 from headrace.engine.services import EngineServices
 from headrace.engine.transport import Transport
 from headrace.ids import uuid7
-from headrace.providers.kit import Provider
+from headrace.providers.kit import CredentialKind, Provider
 from headrace.settings import Settings
 from headrace.stream import lifecycle
 from headrace.stream.items import Fence
@@ -171,6 +171,22 @@ async def holding(
     db: Database, shop: Shop, collections: Iterable[str], provider: Provider = SHOP, **facts: Any
 ) -> AsyncIterator[Holding]:
     """A sync of the shop, not started yet. `facts` are fields of the Sync."""
+    ids = [f"shop:{name}" for name in collections]
+    async with holding_at(db, shop.url, ids, provider, KEY, {"key": "very-secret-key"}, **facts) as held:
+        yield held
+
+
+@asynccontextmanager
+async def holding_at(
+    db: Database,
+    url: str,
+    collection_ids: Iterable[str],
+    provider: Provider,
+    kind: CredentialKind,
+    properties: dict[str, Any],
+    **facts: Any,
+) -> AsyncIterator[Holding]:
+    """A sync of any provider's server at `url`, not started yet."""
     pace = Pace(db, uuid7(), Settings(allow_base_url=True, limits_override="none"))
     transport = Transport(db, pace, Settings(allow_base_url=True))
     wakeups = Wakeups(db)
@@ -186,7 +202,16 @@ async def holding(
         pace=pace,
         worker_id=uuid7(),
     )
-    sync, access = await _made(db, shop, collections, provider, facts)
+    sync = await _made(db, collection_ids, provider, kind, facts)
+    access = Access(
+        sync.org_id,
+        sync.credential_id,
+        provider,
+        kind,
+        {**properties, "base_url": url},
+        sync.credential_id.bytes,
+        base_url=url,
+    )
     held = Holding(db, services, access, sync)
     try:
         yield held
@@ -197,8 +222,8 @@ async def holding(
 
 
 async def _made(
-    db: Database, shop: Shop, collections: Iterable[str], provider: Provider, facts: dict[str, Any]
-) -> tuple[Sync, Access]:
+    db: Database, collection_ids: Iterable[str], provider: Provider, kind: CredentialKind, facts: dict[str, Any]
+) -> Sync:
     now = db.clock.now()
     credential_id = uuid7()
     async with db.transaction() as conn:
@@ -206,7 +231,7 @@ async def _made(
         stream = Stream(org.org_id, uuid7(), "shop", 0, now, now)
         await streams.insert(conn, stream)
         await lifecycle.create_stream(conn, stream.id, now)
-        key = (org.org_id, credential_id, provider.slug, KEY.kind, credential_id.bytes)
+        key = (org.org_id, credential_id, provider.slug, kind.kind, credential_id.bytes)
         await conn.execute(INSERT_CREDENTIAL, *key, now)
         sync = Sync(
             org_id=org.org_id,
@@ -216,7 +241,7 @@ async def _made(
             credential_id=credential_id,
             name="shop",
             status="active",
-            collection_ids=tuple(f"shop:{name}" for name in collections),
+            collection_ids=tuple(collection_ids),
             rate_limit=None,
             max_age_days=None,
             sync_frequency="continuous",
@@ -229,5 +254,4 @@ async def _made(
         )
         sync = replace(sync, **facts)
         await patch.create_sync(conn, sync, now)
-    properties = {"key": "very-secret-key", "base_url": shop.url}
-    return sync, Access(org.org_id, credential_id, provider, KEY, properties, credential_id.bytes, base_url=shop.url)
+    return sync
