@@ -210,6 +210,24 @@ async def test_a_storm_of_refusals_is_waited_out(transport: Transport) -> None:
     assert took > 3 * 0.2, "Retry-After: 0 still waits a little"
 
 
+async def test_a_server_that_asks_for_a_pause_is_given_it(transport: Transport) -> None:
+    async with scripted(answer(503, "{}", retry_after="1"), answer()) as server:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await get(transport, access(provider(), server.url))
+        assert loop.time() - began > 0.9
+
+
+async def test_what_the_connector_takes_for_a_refusal_is_one(db: Database) -> None:
+    async with scripted(answer(200, '{"errors": ["THROTTLED"]}', retry_after="3600")) as server:
+        of = replace(provider(), fault=lambda response: Fault("rate", "throttled"))
+        async with opened(db) as one, opened(db) as other:
+            for transport in (one, other):
+                failed = await failure(transport, access(of, server.url))
+                assert failed.retry_at is not None
+    assert len(server.asked) == 1
+
+
 async def test_a_long_pause_that_the_provider_asks_for_is_told_and_kept_by_all(db: Database) -> None:
     async with scripted(answer(429, "{}", retry_after="3600"), answer()) as server, opened(db) as other:
         who = access(provider(), server.url)

@@ -17,7 +17,7 @@ import structlog
 
 from headrace.clock import Clock, from_unix
 from headrace.engine import metrics
-from headrace.engine.bucket import Ask, Charge, Later, Slot
+from headrace.engine.bucket import Ask, BucketKey, Charge, Later, Slot
 from headrace.engine.ledger import Ledger
 from headrace.engine.limits import ALL, Counted
 from headrace.engine.outage import OUTAGE
@@ -109,6 +109,7 @@ class AccountQueue:
         self._clock = clock
         self._waiting: FairQueue[_Waiter] = FairQueue()
         self._lanes: dict[LaneKey, _Lane] = {}
+        self._next_slot: dict[BucketKey, float] = {}
         self._blocked: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -145,6 +146,8 @@ class AccountQueue:
                 waiter.counted = waiter.count()
         for key in [key for key in self._lanes if any(c.bucket.owner == sync_id.bytes for c in key[0])]:
             del self._lanes[key]
+        for bucket in [bucket for bucket in self._next_slot if bucket.owner == sync_id.bytes]:
+            del self._next_slot[bucket]
         self._wake.set()
 
     def block(self, limit_class: str, until: float) -> None:
@@ -178,6 +181,7 @@ class AccountQueue:
             raise
 
     async def _serve(self) -> None:
+        away = False
         while self._waiting:
             self._wake.clear()
             now = self._now()
@@ -190,9 +194,12 @@ class AccountQueue:
             try:
                 answers = await self._ledger.reserve(self._provider, published, asks)
             except OUTAGE as error:
-                log.warning("ledger_unreachable", provider=self._provider, error=type(error).__name__)
+                if not away:
+                    log.warning("ledger_unreachable", provider=self._provider, error=type(error).__name__)
+                away = True
                 await self._clock.sleep(_DATABASE_AWAY_S)
                 continue
+            away = False
             self._deliver(batch, lanes, answers)
         self._forget_lanes()
 
@@ -212,6 +219,7 @@ class AccountQueue:
             waiter = batch[position] if position < len(batch) else None
             wants = waiter is not None and not waiter.granted.done() and waiter.lane == key
             if isinstance(answer, Slot):
+                self._next_slot |= zip((charge.bucket for charge in key[0]), answer.following, strict=True)
                 if waiter is not None and wants:
                     self._waiting.remove(waiter, served=True)
                     waiter.granted.set_result(answer)
@@ -236,10 +244,19 @@ class AccountQueue:
         return max(self._blocked.get(ALL, 0.0), self._blocked.get(endpoint, 0.0))
 
     def _ready(self, now: float, waiter: _Waiter) -> bool:
-        return self._lane(waiter.lane).not_before.get(waiter.priority, 0.0) <= now
+        return self._worth_asking(waiter) <= now
 
     def _next_moment(self) -> float:
-        return min(self._lane(waiter.lane).not_before.get(waiter.priority, 0.0) for waiter in self._waiting)
+        return min(self._worth_asking(waiter) for waiter in self._waiting)
+
+    def _worth_asking(self, waiter: _Waiter) -> float:
+        """When to ask for this one: as it was told, and not while its buckets are taken for half of its horizon, so
+        that those who come meanwhile are asked for together. A mutation does not wait for company."""
+        told = self._lane(waiter.lane).not_before.get(waiter.priority, 0.0)
+        if waiter.priority is Priority.MUTATION:
+            return told
+        taken = max((self._next_slot.get(charge.bucket, 0.0) for charge in waiter.counted.charges), default=0.0)
+        return max(told, taken - HORIZON_S[waiter.priority] / 2)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -258,3 +275,5 @@ class AccountQueue:
         oldest = self._now() - _LANE_KEPT_S
         for key in [key for key, lane in self._lanes.items() if lane.last_used < oldest]:
             del self._lanes[key]
+        for bucket in [bucket for bucket, moment in self._next_slot.items() if moment < oldest]:
+            del self._next_slot[bucket]

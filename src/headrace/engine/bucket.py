@@ -120,12 +120,17 @@ class Bucket:
         missing = min(cost, window.depth) - self.tokens
         return self.at + missing / window.rate if missing > _EPSILON else self.at
 
-    def take(self, cost: float) -> float:
-        """Give out a slot at `earliest` and return it."""
-        slot = self.earliest(cost)
-        self.tokens += self.window.rate * (slot - self.at) - cost
+    def offer(self, cost: float, begins: float) -> float:
+        """The moment of the slot that this bucket gives to a request which other limits let begin at `begins`: its
+        earliest, or, so that the slot does not lapse first, half of the lateness before."""
+        return max(self.earliest(cost), begins - self.window.lateness_s / 2)
+
+    def take(self, cost: float, slot: float) -> float:
+        """Give out the slot of this moment, which is not before `earliest`; returns when it lapses."""
+        window = self.window
+        self.tokens = min(window.depth, self.tokens + window.rate * (slot - self.at)) - cost
         self.at = slot
-        return slot
+        return slot + window.lateness_s
 
     def refuse(self) -> None:
         """The provider refused although we kept to the limit: somebody else uses it too. Use less of it."""
@@ -168,11 +173,12 @@ class Ask(NamedTuple):
 
 class Slot(NamedTuple):
     """Granted: the request may be sent from `begins` until `ends`. `open`: no limit counts it, so that any number of
-    requests like it may be sent."""
+    requests like it may be sent. `following`: for each charge, when its bucket could give the next slot."""
 
     begins: float
     ends: float
     open: bool = False
+    following: tuple[float, ...] = ()
 
 
 class Later(NamedTuple):
@@ -188,8 +194,8 @@ def decide(
     """Answer the asks in their order, changing buckets and words. A word that is not in `words` was not spoken.
 
     Every bucket of an ask gives a slot of its own; the grant begins with the latest of them and ends when the first of
-    them lapses. Where they lie too far apart for that, the ask is put off rather than one bucket's slot wasted. One
-    that lies beyond its horizon is put off until half of the horizon is free again, so that it is worth the asking.
+    them lapses. An ask that lies beyond its horizon is put off until half of the horizon is free again, so that it is
+    worth the asking.
     """
     for bucket in buckets.values():
         bucket.advance(now)
@@ -198,17 +204,17 @@ def decide(
 
 def _answer(ask: Ask, buckets: Mapping[BucketKey, Bucket], words: Mapping[BucketKey, Word], now: float) -> Slot | Later:
     heeded = [(words[key], cost) for key, cost in ask.words if key in words]
-    offers = [(buckets[key], cost, buckets[key].earliest(cost)) for key, cost in ask.charges]
-    begins = max((at for _, _, at in offers), default=now)
+    charged = [(buckets[key], cost) for key, cost in ask.charges]
+    begins = max((bucket.earliest(cost) for bucket, cost in charged), default=now)
     told = max((word.earliest(now, cost) for word, cost in heeded), default=now)
     if told > begins:
         return Later(told, blocked=True)
-    apart = [
-        begins - b.window.lateness_s / 2 for b, _, at in offers if at < begins - b.window.lateness_s / 2 - _EPSILON
-    ]
-    if apart or begins > now + ask.horizon_s + _EPSILON:
-        return Later(max([begins - ask.horizon_s / 2, *apart]))
-    ends = min((bucket.take(cost) + bucket.window.lateness_s for bucket, cost, _ in offers), default=now + FREE_S)
+    if begins > now + ask.horizon_s + _EPSILON:
+        return Later(begins - ask.horizon_s / 2)
+    lapses = [bucket.take(cost, bucket.offer(cost, begins)) for bucket, cost in charged]
     for word, cost in heeded:
         word.take(begins, cost)
-    return Slot(begins, ends, open=not offers and all(word.remaining is None for word, _ in heeded))
+    free = not charged and all(word.remaining is None for word, _ in heeded)
+    return Slot(
+        begins, min(lapses, default=now + FREE_S), free, tuple(bucket.earliest(cost) for bucket, cost in charged)
+    )

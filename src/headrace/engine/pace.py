@@ -25,6 +25,7 @@ from headrace.engine.presence import Presence
 from headrace.engine.retry import backoff_s
 from headrace.engine.slots import Slots
 from headrace.http import Request, Response
+from headrace.providers.kit import TooMany, retry_after_s
 from headrace.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -95,17 +96,20 @@ class Pace:
         """The sync is no longer run by this process."""
         self._own.pop(sync_id, None)
 
-    async def learn(self, access: Access, request: Request, response: Response, attempt: int = 1) -> float | None:
+    async def learn(
+        self, access: Access, request: Request, response: Response, attempt: int = 1, *, refused: bool = False
+    ) -> float | None:
         """Take in what an answer says about the limits, for all processes.
 
         A refusal for too many requests blocks its class until its Retry-After is over (at least a quarter of a second,
         at most a day), or, without one, for a time that grows with `attempt`; returns the Unix time until then, and
-        None when the answer was no such refusal. Headers that tell less left than our own count are believed.
+        None when the answer was no such refusal. `refused` says that the connector takes it for one, whatever its
+        policy of limits can tell. Headers that tell less left than our own count are believed.
 
         While the database is away this process alone heeds it.
         """
         await self._believe(access, response)
-        return await self._heed(access, request, response, attempt)
+        return await self._heed(access, request, response, attempt, refused)
 
     async def forget_idle(self) -> None:
         """Housekeeping: drop rows of the ledger that nobody has used for two days."""
@@ -123,9 +127,13 @@ class Pace:
                     )
                 )
 
-    async def _heed(self, access: Access, request: Request, response: Response, attempt: int) -> float | None:
+    async def _heed(
+        self, access: Access, request: Request, response: Response, attempt: int, refused: bool
+    ) -> float | None:
         now = self._clock.now()
         refusal = access.provider.limits.too_many(response)
+        if refusal is None and refused:
+            refusal = TooMany(retry_after_s(response), limit_class=None)
         if refusal is None:
             return None
         metrics.REFUSALS.labels(access.provider.slug).inc()

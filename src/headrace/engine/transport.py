@@ -29,7 +29,7 @@ from headrace.engine.verdicts import LONGEST_MESSAGE, broken, never_sent, verdic
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
 from headrace.errors import HeadraceError, ProviderFailed, ProviderTimedOut
 from headrace.http import Request, Response
-from headrace.providers.kit import Account, CredentialKind, Fault, Faulted, Provider, Refused
+from headrace.providers.kit import Account, CredentialKind, Fault, Faulted, Provider, Refused, retry_after_s
 from headrace.settings import Settings
 
 __all__ = ["Priority", "ReadFailed", "Transport", "Withdrawn"]
@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 _TRIES = {Priority.MUTATION: 3, Priority.CHANGES: 6, Priority.SWEEP: 6, Priority.BACKFILL: 6}
 _REFUSALS = 20
 _MOST_REDIRECTS = 5
+_LONGEST_WAIT_S = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _VERIFY_TRIES = 3
 _VERIFY_S = 20.0
@@ -219,7 +220,8 @@ class _Call:
                 raise ReadFailed(fault, max(attempts, 1), retry_at)
             metrics.RETRIES.labels(self._access.provider.slug, fault.kind).inc()
             if fault.kind == "transient":
-                await self._t._clock.sleep(backoff_s(tries))
+                asked_for = retry_after_s(response) if response is not None else None
+                await self._t._clock.sleep(max(backoff_s(tries), min(asked_for or 0.0, _LONGEST_WAIT_S)))
 
     async def _try(self, request: Request, attempt: int) -> tuple[Response | None, Fault | None, bool, datetime | None]:
         """One try: (response, fault, whether nothing was sent, the moment before which none is wanted)."""
@@ -230,12 +232,11 @@ class _Call:
             return None, Fault("rate", blocked.summary), True, blocked.until
         except _BROKEN as error:
             return None, self.scrubbed(broken(error)), never_sent(error), None
-        until = await self._t._pace.learn(access, request, response, attempt)
         fault = verdict(access.provider, request, response)
+        refused = fault is not None and fault.kind in ("rate", "quota")
+        until = await self._t._pace.learn(access, request, response, attempt, refused=refused)
         if until is not None and fault is None:
             fault = Fault("rate", "the provider answered that there were too many requests")
-        if fault is not None and fault.kind in ("rate", "quota") and until is None:
-            await self._t._clock.sleep(backoff_s(attempt))
         return response, None if fault is None else self.scrubbed(fault), False, None
 
     async def _exchange(self, request: Request) -> Response:

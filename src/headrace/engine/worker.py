@@ -61,7 +61,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Raises the database's errors when it is away."""
+        """Raises the database's errors when the notifications cannot be listened to."""
         await self._presence.start("worker")
         await self._services.db.listen("headrace_sync", self._notified)
         await self._services.db.listen(CHANNEL, lambda _: self._wake.set())
