@@ -51,18 +51,21 @@ returning head, appended_at
 -- name: upsert_records
 -- New records, and new content of held ones. The guard is the rule of `incoming.order`: a row that another append has
 -- meanwhile made newer, or the same, is left alone, and the caller sees by the count that it was.
+-- A column of which all rows say the same comes as one value, its list empty (unnest fills up with nulls).
 -- An upsert because it always goes by the primary key: a join of UPDATE with unnest was seen to read the whole stream.
 insert into records (stream_id, record_id, sync_id, collection_id, upstream_id, parent_id, partition, updated_idx,
   deleted, version, as_of, slack_ms, strong, upstream_created_at, upstream_updated_at, inserted_at, appended_at,
   raw_hash, canon_hash, canon_version, size, codec, data)
-select $1, u.record_id, $2, u.collection_id, u.upstream_id, u.parent_id, u.partition, $3 + u.ord,
-  false, u.version, u.as_of, u.slack_ms, u.strong, u.created_at, u.updated_at, $4, $4,
-  u.raw_hash, u.canon_hash, u.canon_version, u.size, u.codec, u.data
-from unnest($5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::int[],
-  $13::bool[], $14::timestamptz[], $15::timestamptz[], $16::bytea[], $17::bytea[], $18::int[], $19::int[],
-  $20::smallint[], $21::bytea[])
-  with ordinality u (record_id, collection_id, upstream_id, parent_id, partition, version, as_of, slack_ms,
-    strong, created_at, updated_at, raw_hash, canon_hash, canon_version, size, codec, data, ord)
+select $1, u.record_id, $2, coalesce(u.collection_id, $11), u.upstream_id, coalesce(u.parent_id, $12),
+  coalesce(u.partition, $13), $3 + u.ord, false, coalesce(u.version, $14), coalesce(u.as_of, $15),
+  coalesce(u.slack_ms, $16), coalesce(u.strong, $17), u.created_at, coalesce(u.updated_at, $18), $4, $4,
+  u.raw_hash, coalesce(u.canon_hash, $19), coalesce(u.canon_version, $20), u.size, coalesce(u.codec, $21), u.data
+from unnest($5::uuid[], $6::text[], $7::timestamptz[], $8::bytea[], $9::int[], $10::bytea[],
+  $22::text[], $23::text[], $24::text[], $25::bigint[], $26::timestamptz[], $27::int[], $28::bool[],
+  $29::timestamptz[], $30::bytea[], $31::int[], $32::smallint[])
+  with ordinality u (record_id, upstream_id, created_at, raw_hash, size, data,
+    collection_id, parent_id, partition, version, as_of, slack_ms, strong,
+    updated_at, canon_hash, canon_version, codec, ord)
 on conflict (stream_id, record_id) do update set
   parent_id = excluded.parent_id, partition = excluded.partition, updated_idx = excluded.updated_idx, deleted = false,
   version = case excluded.version when 0 then records.version else excluded.version end,

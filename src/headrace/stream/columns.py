@@ -10,6 +10,9 @@ from headrace.stream.compare import Overwrite
 from headrace.stream.incoming import Incoming
 from headrace.stream.items import Record
 
+_OWN = 6  # the lists that differ by nature, once the codec is out
+_CODEC = 5
+
 
 def text(value: str) -> str:
     """A provider's id as a text column holds it: PostgreSQL's text has no U+0000, which is written `%00`."""
@@ -31,6 +34,8 @@ def _lists(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 
 def upserts(overs: Sequence[Overwrite]) -> list[Any]:
+    """Six lists that differ by nature, then for each other column the one value that all rows have (None where they
+    differ), then its list (empty where they do not): the driver's work grows with the elements of lists."""
     rows = []
     for over in overs:
         new = over.new
@@ -39,23 +44,31 @@ def upserts(overs: Sequence[Overwrite]) -> list[Any]:
         rows.append(
             (
                 new.record_id,
-                item.collection,
                 text(item.id),
+                item.created,
+                new.raw_hash,
+                *_payload(item),
+                item.collection,
                 _text(item.parent),
                 _text(item.partition),
                 item.version,
                 item.as_of,
                 new.slack_ms,
                 item.strong,
-                item.created,
                 item.updated or (item.created if over.creates else None) or item.as_of,
-                new.raw_hash,
                 over.canon_hash,
                 over.canon_version,
-                *_payload(item),
             )
         )
-    return _lists(rows)
+    columns = _lists(rows)
+    codec = columns.pop(_CODEC)
+    shared = [_shared(column) for column in (*columns[_OWN:], codec)]
+    return [*columns[:_OWN], *(one for one, _ in shared), *(each for _, each in shared)]
+
+
+def _shared(column: list[Any]) -> tuple[Any, list[Any]]:
+    first = column[0]
+    return (first, []) if column.count(first) == len(column) else (None, column)
 
 
 def tombstones(new: Sequence[Incoming]) -> list[Any]:
