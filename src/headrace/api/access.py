@@ -26,10 +26,8 @@ _SOURCE = str(Path(__file__).parents[2]) + "/"
 
 
 class Access:
-    """Logs at `info` what changes something or is refused or slow, at `error` what failed, at `debug` the rest.
-
-    The consume routes are called too often to log each call that goes well.
-    """
+    """Logs at `info` what changes something, or is refused or slow, at `error` what failed, at `debug` the rest; but
+    for the consume routes, which are called too often to log each call that goes well."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -66,21 +64,19 @@ class Access:
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
     route = _template(scope)
-    waits = bool(scope.get("headrace.waited"))
+    waits = "headrace.waited" in scope
     REQUESTS.labels(route, _method(scope), status).inc()
     if not waits:
         SECONDS.labels(route).observe(seconds)
     if status >= 500:
         write = log.error
-    elif status >= 400 or (seconds > _SLOW_S and not waits) or (_changes(scope) and "headrace.consume" not in scope):
+    elif status >= 400 or (seconds > _SLOW_S and not waits):
         write = log.info
+    elif "headrace.consume" in scope:
+        return
     else:
-        write = log.debug
+        write = log.info if scope["method"] not in ("GET", "HEAD", "OPTIONS") else log.debug
     write("http_request", **_named(scope), status=status, ms=round(seconds * 1000, 1))
-
-
-def _changes(scope: Scope) -> bool:
-    return scope["method"] not in ("GET", "HEAD", "OPTIONS")
 
 
 def _method(scope: Scope) -> str:

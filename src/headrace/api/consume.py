@@ -20,7 +20,7 @@ from headrace.api.auth import caller, require, require_stream
 from headrace.api.body import Fields, read_object, validated
 from headrace.api.fields import Integer
 from headrace.api.metrics import DELIVERED, SETTLED
-from headrace.api.record_rendering import Renderer, syncs_of
+from headrace.api.record_rendering import Renderer, dumps, syncs_of
 from headrace.api.services import Services, services_of
 from headrace.control import consumers
 from headrace.control.consumers import Consumer
@@ -91,16 +91,15 @@ async def next_messages(request: Request) -> Response:
         delivered = await services.dispatcher.next(
             consumer.stream_id, consumer.id, asked.batch_size, asked.wait_for, gone
         )
-    records = [record for _, record in delivered.messages]
-    renderer = Renderer(await syncs_of(services, consumer.org_id, records))
-    parts = [
-        b'{"ack_token":"%b","record":%b}' % (token.encode(), rendered)
+    renderer = Renderer(await syncs_of(services, consumer.org_id, (record for _, record in delivered.messages)))
+    messages = [
+        {"ack_token": token, "record": rendered}
         for token, record in delivered.messages
         if (rendered := renderer.record(record)) is not None
     ]
-    DELIVERED.inc(len(parts))
-    info = b'{"num_pending":%d,"num_ack_pending":%d}' % (delivered.num_pending, delivered.num_ack_pending)
-    return Json(b'{"data":[%b],"info":%b}' % (b",".join(parts), info))
+    DELIVERED.inc(len(messages))
+    info = {"num_pending": delivered.num_pending, "num_ack_pending": delivered.num_ack_pending}
+    return Json(dumps({"data": messages, "info": info}))
 
 
 async def _asked(request: Request) -> NextFields:

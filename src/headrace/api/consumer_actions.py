@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
@@ -17,8 +16,8 @@ from headrace.api.body import Fields, JsonBody
 from headrace.api.change import StreamChange
 from headrace.api.consumers import PathConsumer, render
 from headrace.api.fields import Distinct, Id
-from headrace.api.paging import Page, Paging, listed
-from headrace.api.record_rendering import Renderer, syncs_of
+from headrace.api.paging import Page, Paging
+from headrace.api.record_rendering import Renderer, dumps, syncs_of
 from headrace.api.services import services_of
 from headrace.clock import iso
 from headrace.control import consumers
@@ -74,7 +73,7 @@ async def list_dead_letters(request: Request, _principal: StreamRead, consumer: 
     renderer = Renderer(await syncs_of(services, consumer.org_id, [letter.record for letter in found]))
     shown = [
         {
-            "record": orjson.Fragment(record),
+            "record": record,
             "updated_idx": letter.idx,
             "deliveries": letter.deliveries,
             "reason": letter.reason,
@@ -83,7 +82,8 @@ async def list_dead_letters(request: Request, _principal: StreamRead, consumer: 
         for letter in found
         if (record := renderer.record(letter.record)) is not None
     ]
-    return listed(shown, page.cursor(found[-1].record.record_id) if more else None)
+    next_cursor = page.cursor(found[-1].record.record_id) if more else None
+    return Json(dumps({"data": shown, "next_cursor": next_cursor}))
 
 
 @router.post("/v1/http-consumers/{id}/dead-letters/replay", response_model=shapes.Replayed)

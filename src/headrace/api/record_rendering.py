@@ -1,10 +1,12 @@
 """Records as they are shown: the provider's bytes are spliced in, never read and written again."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
+from orjson import Fragment
 
 from headrace.api.services import Services
 from headrace.control import syncs
@@ -25,44 +27,56 @@ async def syncs_of(services: Services, org_id: UUID, records: Iterable[StoredRec
 
 
 class Renderer:
-    """Renders the records of one answer: what they have in common is made once per sync and collection."""
+    """Renders the records of one answer: what they have in common is made once per sync."""
 
     def __init__(self, found: Mapping[UUID, Sync]) -> None:
-        self._syncs = found
-        self._common: dict[tuple[UUID, str], str] = {}
+        self._common = {sync_id: _Common(sync) for sync_id, sync in found.items()}
 
-    def record(self, record: StoredRecord) -> bytes | None:
-        """The record's JSON; None when its sync is gone."""
-        key = (record.sync_id, record.collection_id)
-        common = self._common.get(key)
+    def record(self, record: StoredRecord) -> dict[str, Any] | None:
+        """The record, for `dumps`; None when its sync is gone."""
+        common = self._common.get(record.sync_id)
         if common is None:
-            sync = self._syncs.get(record.sync_id)
-            if sync is None:
-                return None
-            common = self._common[key] = _common(sync, record.collection_id)
-        head = (
-            f'{{"id":"{record.record_id}",{common},"upstream_id":{orjson.dumps(record.upstream_id).decode()},'
-            f'"updated_idx":{record.updated_idx},"deleted":{"true" if record.deleted else "false"},'
-            f'"upstream_created_at":{_moment(record.upstream_created_at)},'
-            f'"upstream_updated_at":{_moment(record.upstream_updated_at)},'
-            f'"inserted_at":{_moment(record.inserted_at)},"data":'
-        )
-        return b"%b%b}" % (head.encode(), record.data)
+            return None
+        return {
+            "id": str(record.record_id),
+            "stream_id": common.stream_id,
+            "provider": common.provider,
+            "collection_id": record.collection_id,
+            "sync_id": common.sync_id,
+            "sync": common.sync,
+            "upstream_id": record.upstream_id,
+            "updated_idx": record.updated_idx,
+            "deleted": record.deleted,
+            "upstream_created_at": _moment(record.upstream_created_at),
+            "upstream_updated_at": _moment(record.upstream_updated_at),
+            "inserted_at": _moment(record.inserted_at),
+            "data": Fragment(record.data),
+        }
 
-    def records(self, records: Sequence[StoredRecord]) -> bytes:
-        """A JSON list of those whose sync is there."""
-        return b"[%b]" % b",".join(one for record in records if (one := self.record(record)) is not None)
-
-
-def _common(sync: Sync, collection_id: str) -> str:
-    external_id = orjson.dumps(sync.external_id).decode()
-    return (
-        f'"stream_id":"{sync.stream_id}","provider":"{sync.provider}",'
-        f'"collection_id":{orjson.dumps(collection_id).decode()},"sync_id":"{sync.id}",'
-        f'"sync":{{"id":"{sync.id}","external_id":{external_id},"metadata":{sync.metadata}}}'
-    )
+    def records(self, records: Iterable[StoredRecord]) -> list[dict[str, Any]]:
+        """Those whose sync is there."""
+        return [one for record in records if (one := self.record(record)) is not None]
 
 
-def _moment(moment: datetime | None) -> str:
-    """As `clock.iso` writes it, four times as fast: the database's moments are in UTC."""
-    return "null" if moment is None else f'"{moment.isoformat(timespec="microseconds")[:-6]}Z"'
+class _Common:
+    """What the records of a sync have in common."""
+
+    def __init__(self, sync: Sync) -> None:
+        self.stream_id = str(sync.stream_id)
+        self.sync_id = str(sync.id)
+        self.provider = sync.provider
+        shown = {"id": self.sync_id, "external_id": sync.external_id, "metadata": Fragment(sync.metadata)}
+        self.sync = Fragment(orjson.dumps(shown))
+
+
+def dumps(content: Any) -> bytes:
+    """The JSON of an answer with rendered records in it."""
+    return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+
+
+def _moment(moment: datetime | None) -> datetime | Fragment | None:
+    """A moment in UTC, in the form of `clock.iso` once it is dumped, at an eighth of the cost. orjson leaves
+    microseconds out where there are none."""
+    if moment is None or moment.microsecond:
+        return moment
+    return Fragment(orjson.dumps(moment, option=orjson.OPT_UTC_Z)[:-2] + b'.000000Z"')

@@ -12,7 +12,7 @@ from headrace.api import shapes
 from headrace.api.answers import Json
 from headrace.api.auth import StreamRead, require_stream
 from headrace.api.queries import IdText, as_id
-from headrace.api.record_rendering import Renderer, syncs_of
+from headrace.api.record_rendering import Renderer, dumps, syncs_of
 from headrace.api.services import services_of
 from headrace.control import streams, syncs
 from headrace.control.tokens import Principal
@@ -63,7 +63,7 @@ async def list_records(
         )
     renderer = Renderer(await syncs_of(services, principal.org_id, records))
     place = _cursor(stream, records[-1].updated_idx) if records else after_cursor or _cursor(stream, 0)
-    return Json(b'{"records":%b,"cursor":"%b"}' % (renderer.records(records), place.encode()))
+    return Json(dumps({"records": renderer.records(records), "cursor": place}))
 
 
 @router.get("/v1/records/{id}", response_model=shapes.RecordObject)
@@ -84,7 +84,7 @@ async def get_record(
         _, record = found
         rendered = Renderer(await syncs_of(services, principal.org_id, [record])).record(record)
         if rendered is not None:
-            return Json(rendered)
+            return Json(dumps(rendered))
     raise NotFound(
         "There is no record with this id that this token may see. List those there are with GET /v1/records."
     )
