@@ -13,8 +13,8 @@ from bench.stand import options, stand
 
 
 async def main() -> None:
-    chosen = options(__doc__, 2_300_000)
-    async with stand(chosen.records) as here:
+    chosen = options(__doc__, 1_000_000)
+    async with stand(chosen.records, of=COLLECTIONS.values()) as here:
         most = 0
 
         async def watch() -> None:

@@ -104,10 +104,17 @@ def busy_s(pids: Iterable[int]) -> float:
 
 
 @asynccontextmanager
-async def stand(records: int, settings: Mapping[str, str] | None = None) -> AsyncIterator[Stand]:
-    """A stand for the time of the block; the folder of its database goes with it."""
+async def stand(
+    records: int, settings: Mapping[str, str] | None = None, *, of: Iterable[str] = ()
+) -> AsyncIterator[Stand]:
+    """A stand for the time of the block; the folder of its database goes with it.
+
+    The account has `records` objects: in equal parts `of` these collections of the provider server, or of all.
+    """
+    names = list(of)
+    held = ",".join(f"{name}={records // len(names)}" for name in names) if names else records
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
-        provider = FakeProcess("stripe", records=records, limits="none")
+        provider = FakeProcess("stripe", records=held, limits="none")
         server = ServeProcess(data_dir=Path(folder) / "data", settings={"limits_override": "none", **(settings or {})})
         async with provider, server:
             await provider.ready()

@@ -1,6 +1,6 @@
 """Read again unchanged: a second backfill of a copy that is whole; records/s, and not one may be emitted anew.
 
-python -m bench.unchanged [--quick] [--records 400000]
+python -m bench.unchanged [--quick] [--records 200000]
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from bench.stand import options, stand
 
 
 async def main() -> None:
-    chosen = options(__doc__, 400_000)
-    async with stand(chosen.records) as here:
+    chosen = options(__doc__, 200_000)
+    async with stand(chosen.records, of=COLLECTIONS.values()) as here:
         sync = await here.sync(COLLECTIONS)
         await here.complete(sync)
         held = await here.same(sync, COLLECTIONS)
