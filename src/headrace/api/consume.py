@@ -112,7 +112,7 @@ async def _asked(request: Request) -> NextFields:
         if not (value.isascii() and value.isdigit() and len(value) < 10):
             raise BadRequest(f"The query parameter '{name}' must be an integer.")
         query[name] = int(value)
-    asked = validated(NextFields, body)
+    asked = validated(NextFields, body) if body else NextFields()
     if not query:
         return asked
     try:
