@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import asyncpg
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -134,6 +135,6 @@ async def _sweep(services: Services) -> None:
         try:
             async with services.db.api.acquire() as conn:
                 await idempotency.sweep(conn, services.db.clock.now())
-        except AWAY as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             log.warning("idempotency_sweep_failed", error=type(error).__name__)
         await asyncio.sleep(_SWEEP_EVERY_S)
