@@ -241,7 +241,7 @@ async def test_as_a_process_it_tells_its_address_and_ends_in_order() -> None:
     try:
         assert process.stdout is not None
         line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
-        url = next(word for word in line.split() if word.startswith("http")).rstrip(":")
+        url = next(word for word in line.split() if word.startswith("http")).rstrip(";")
         async with asking(url) as ask:
             assert sum((await ask("/_control/account")).json["counts"].values()) == 100_000
             here = StripeServer(100_000, seed=4)
