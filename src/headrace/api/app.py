@@ -51,6 +51,8 @@ from headrace.errors import HeadraceError
 log = structlog.get_logger()
 
 _SWEEP_EVERY_S = 600.0
+_PASSES: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
+"""What a later sweep may not meet any more."""
 
 _ROUTERS = (
     later.router,  # first: /v1/credentials/start-auth is no credential's id
@@ -135,6 +137,6 @@ async def _sweep(services: Services) -> None:
         try:
             async with services.db.api.acquire() as conn:
                 await idempotency.sweep(conn, services.db.clock.now())
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except _PASSES as error:
             log.warning("idempotency_sweep_failed", error=type(error).__name__)
         await asyncio.sleep(_SWEEP_EVERY_S)

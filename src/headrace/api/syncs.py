@@ -61,8 +61,8 @@ async def create_sync(change: AdminChange, body: Annotated[SyncCreate, Depends(J
         if draft is None:
             credential = await named_credential(conn, org_id, body.credential_id, body.provider)
         else:
-            await importing.check_app(conn, org_id, draft, prefix="credential.")
-    verdict = None if draft is None else await importing.verify(services, draft, prefix="credential.")
+            await importing.check_app(conn, org_id, draft, prefix=_INLINE)
+    verdict = None if draft is None else await importing.verify(services, draft, prefix=_INLINE)
     async with change.transaction() as tx:
         if draft is not None and verdict is not None:
             credential = await importing.store(tx.conn, services, org_id, draft, verdict, tx.now)
