@@ -82,8 +82,9 @@ async def patch_sync(
     await syncs.update(conn, after)
     if added or removed or widened or narrowed:
         await lifecycle.bump_revision(conn, after.stream_id, after.id)
+    if removed:
+        await restart.leave(conn, after, provider, removed)
     for key in removed:
-        await restart.leave(conn, after, key)
         await conn.execute(FORGET_HELD, after.stream_id, after.id, key)
     if widened:
         await restart.widen(conn, before, after, provider, now)

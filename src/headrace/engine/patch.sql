@@ -64,6 +64,6 @@ delete from set_aside
 where stream_id = $1 and sync_id = $2 and ($3::text is null or collection_id = $3)
 
 -- name: forget_changes
--- A collection's own readings of changes begin anew, from a position of their own.
+-- Readings of changes that lead to no collection of the sync any more: they begin anew when they are needed again.
 delete from checkpoints
-where stream_id = $1 and sync_id = $2 and collection_id = $3 and reading in ('changes', 'settled')
+where stream_id = $1 and sync_id = $2 and reading in ('changes', 'settled') and scope <> all ($3::text[])

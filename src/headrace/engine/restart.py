@@ -23,6 +23,7 @@ from headrace.engine.checkpoints import (
     slice_scope,
     write,
 )
+from headrace.engine.sources import sources_of
 from headrace.providers.kit import Provider, Window
 
 CHECKPOINTS = load(__package__, "checkpoints.sql")
@@ -39,24 +40,27 @@ async def backfills(
     cause: Literal["new", "asked"],
     now: datetime,
 ) -> None:
-    """Read these from the beginning. A collection that comes back after it was taken away is swept afresh as well, and
-    the position of its own readings of changes is taken anew."""
+    """Read these from the beginning. A collection that comes back after it was taken away is swept afresh as well."""
     checkpoints = await load_checkpoints(conn, sync.stream_id, sync.id)
     for key in collection_ids:
         mark = BackfillMark(cause=cause)
         if cause == "new" and ("backfill", key) in checkpoints:
             mark.cause = "returned"
-            await conn.execute(FORGET_CHANGES, sync.stream_id, sync.id, key)
             listing = key if provider is None else listed_in(provider, key).id
             await _sweep_at(conn, sync, checkpoints, listing, now)
         await _begin_anew(conn, sync, key, mark)
 
 
-async def leave(conn: Conn, sync: Sync, collection_id: str) -> None:
-    """A collection was taken away: what is left of its backfill goes; the row that tells that it was read stays."""
+async def leave(conn: Conn, sync: Sync, provider: Provider | None, collection_ids: Iterable[str]) -> None:
+    """Collections were taken away: what is left of their backfills goes, and readings of changes that lead to nothing
+    else; the row that tells that a collection was read stays."""
     checkpoints = await load_checkpoints(conn, sync.stream_id, sync.id)
-    if backfill_mark(checkpoints, collection_id).state != "done":
-        await _begin_anew(conn, sync, collection_id, BackfillMark())
+    for key in collection_ids:
+        if backfill_mark(checkpoints, key).state != "done":
+            await _begin_anew(conn, sync, key, BackfillMark())
+    if provider is not None:
+        needed = [source.scope for source in sources_of(provider, sync.collection_ids)]
+        await conn.execute(FORGET_CHANGES, sync.stream_id, sync.id, needed)
 
 
 async def await_backfill(conn: Conn, sync: Sync, collection_ids: Iterable[str]) -> None:

@@ -63,6 +63,8 @@ class SyncRunner:
             self._renew = False
             try:
                 await self._hold()
+            except Stopped:
+                pass  # disabled or let go in the midst of putting the readings together
             except Fenced:
                 await self._await_new_fence()
             except AWAY as error:

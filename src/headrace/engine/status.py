@@ -24,6 +24,15 @@ ASIDE, PROVIDER_OFFSET, HELD = SQL.aside_by_collection, SQL.provider_offset, CAT
 
 OVERDUE = timedelta(minutes=10)
 LATE_RUN = timedelta(minutes=30)
+_UNKNOWN: dict[str, Any] = {
+    "status": "initializing",
+    "sync_id": "",
+    "notes": [],
+    "last_healthy_at": None,
+    "erroring_since": None,
+    "consecutive_errors": 0,
+}
+"""Of a sync that is being deleted while it is asked for."""
 
 
 async def health(conn: Conn, syncs: Sequence[Sync], now: datetime) -> dict[UUID, dict[str, Any]]:
@@ -48,6 +57,8 @@ def overdue_after(sync: Sync) -> timedelta:
 
 
 def _health(sync: Sync, state: Any, now: datetime) -> dict[str, Any]:
+    if state is None:
+        return {**_UNKNOWN, "sync_id": str(sync.id)}
     status, notes = state["health_status"], list(orjson.loads(state["health_notes"]))
     healthy_at, since = state["last_healthy_at"], state["erroring_since"]
     read_at = state["oldest_changes_at"] or state["last_success_at"]

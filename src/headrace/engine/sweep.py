@@ -33,6 +33,8 @@ SQL = load(__package__, "sweep.sql")
 CANDIDATES, COUNT_CANDIDATES, FORGET_SEEN = SQL.candidates, SQL.count_candidates, SQL.forget_seen
 
 WITHOUT_FEED, WITH_FEED = timedelta(hours=6), timedelta(days=7)
+SHARE = 0.2
+"""A sweep asks for at most this part of what the sync may."""
 CHUNK = 200
 FORGET_CHUNK = 5_000
 MOST_RESTARTS = 3
@@ -152,12 +154,23 @@ class Sweep:
                 row.pages, row.records, row.expected = 1, len(page.items), page.expected
                 await behind.put(self._intake.take(page.items, origin, [row]))
                 await session.pause(page)
+                await session.services.clock.sleep(self._gentle_pause())
         mark.passes += 1
         if mark.passes == 1 and await self._needs_second_pass():
             mark.partitions = await partitions_of(session, self._source.partitions, Priority.SWEEP)
         else:
             mark.state = "judging"
         await session.note(self._row())
+
+    def _gentle_pause(self) -> float:
+        """Seconds between two pages, so that a sweep takes no more than its share of the sync's pace."""
+        session = self._session
+        limit = session.sync.rate_limit
+        if limit is not None:
+            allowed, interval = limit.allowed_requests, limit.interval
+        else:
+            allowed, interval = session.access.provider.default_rate_limit(session.access.mode)
+        return interval / (allowed * SHARE)
 
     async def _needs_second_pass(self) -> bool:
         unsure = [member for member in self._members if self._listing.moves or member.fetch is None]

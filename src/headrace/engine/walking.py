@@ -39,7 +39,7 @@ async def walk_through(
         while walk.spans:
             span = walk.spans[0]
             try:
-                page = await _page(session, source, span, walk)
+                page = await _page(session, source, span, walk, origin.priority)
             except ReadFailed as failed:
                 guard.restart()
                 if failed.fault.kind == "split" and _split(walk, source):
@@ -55,9 +55,9 @@ async def walk_through(
             await session.pause(page)
 
 
-async def _page(session: Session, source: TimeSource, span: Span, walk: Walk) -> Page:
+async def _page(session: Session, source: TimeSource, span: Span, walk: Walk, priority: Priority) -> Page:
     context = session.context(partition=span.partition)
-    return await session.read_window(source.scope, source.page, context, span.window, walk.cursor, Priority.CHANGES)
+    return await session.read_window(source.scope, source.page, context, span.window, walk.cursor, priority)
 
 
 def _move(walk: Walk, source: TimeSource, page: Page, guard: CursorGuard) -> None:
