@@ -14,16 +14,16 @@ from headrace.control.syncs import Sync
 from headrace.db.pool import AWAY
 from headrace.db.queries import load
 from headrace.engine.access import Access
-from headrace.engine.assembly import Assembly, Reading
+from headrace.engine.assembly import Assembly
 from headrace.engine.checkpoints import Checkpoints, load_checkpoints
 from headrace.engine.gap import fall_back
-from headrace.engine.health import Health, name_of
+from headrace.engine.health import Health
 from headrace.engine.horizons import Gap
 from headrace.engine.runs import Runs
-from headrace.engine.schedule import Tempo
 from headrace.engine.services import EngineServices
 from headrace.engine.session import Session, Stopped
-from headrace.errors import Fenced, HeadraceError
+from headrace.engine.stepping import Stepper
+from headrace.errors import Fenced
 from headrace.stream.items import Fence
 
 SQL = load(__package__, "states.sql")
@@ -48,8 +48,6 @@ class SyncRunner:
         self._runs = Runs()
         self._wake = asyncio.Event()
         self._stopping = self._renew = self._look = False
-        self._tasks: dict[asyncio.Task[None], Reading] = {}
-        self._cut_short: set[Reading] = set()
         self._changed_at: datetime | None = None
         self._answered_at: datetime | None = None
         self._session: Session | None = None
@@ -98,21 +96,22 @@ class SyncRunner:
         """Put the readings together and step them, until stopped or something asks for them to be put together anew."""
         assembly = await self._assemble()
         session = self._session = assembly.session
+        stepper = Stepper(assembly, self._health, self._access, self._wake, self._checkpoints)
         gap: Gap | None = None
         try:
-            while not (self._stopping or self._renew):
+            while gap is None and not (self._stopping or self._renew):
                 self._wake.clear()
                 await self._take_note(assembly)
-                await self._run_due(assembly)
+                await self._begin_run(assembly)
+                stepper.start_due(self._runs.tempo(session), active=self._proceed())
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._wait(assembly).total_seconds()):
+                    async with asyncio.timeout(self._wait(assembly, stepper)):
                         await self._wake.wait()
-                gap = self._reap(assembly)
-                if gap is not None:
-                    break
+                gap = stepper.reap()
         finally:
             self._session = None
-            await self._dismiss(assembly)
+            await stepper.dismiss(within=STOP_WITHIN_S if self._stopping else None)
+            await session.ingest.close(drain=self._stopping)
             self._changed_at, self._answered_at = session.changed_at, session.answered_at
         if gap is not None:
             await self._fall_back(gap)
@@ -120,7 +119,6 @@ class SyncRunner:
     async def _assemble(self) -> Assembly:
         assembly = Assembly(self._new_session(), await self._checkpoints())
         assembly.session.establish = assembly.establish
-        self._cut_short.clear()
         await assembly.aside.load()
         await assembly.session.load_held()
         await self._runs.load(assembly.session)
@@ -137,16 +135,6 @@ class SyncRunner:
 
     def _proceed(self) -> bool:
         return not self._stopping and not self._renew and self._sync.status == "active"
-
-    async def _dismiss(self, assembly: Assembly) -> None:
-        """Let the readings go. On a stop they end by themselves and store what they have; else they are cut short."""
-        if self._tasks and self._stopping:
-            await asyncio.wait(self._tasks, timeout=STOP_WITHIN_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        await assembly.session.ingest.close(drain=self._stopping)
 
     async def _fall_back(self, gap: Gap) -> None:
         session = self._new_session()
@@ -180,84 +168,14 @@ class SyncRunner:
             await session.load_held()
         await self._health.save(session, assembly.purged)
 
-    async def _run_due(self, assembly: Assembly) -> None:
-        session = assembly.session
-        run_due = self._runs.due(session)
-        if run_due is not None and run_due <= session.now() and self._proceed():
-            await self._runs.begin(session)
-        tempo = self._runs.tempo(session)
-        for reading in self._idle(assembly):
-            due = self._due(reading, tempo)
-            if due is not None and due <= tempo.now:
-                task = asyncio.create_task(
-                    self._step(assembly, reading, tempo), name=name_of(reading.reading, reading.scope)
-                )
-                task.add_done_callback(lambda _: self._wake.set())
-                self._tasks[task] = reading
-                if self._health.blocked_until() is not None:
-                    return  # a probe is one reading
+    async def _begin_run(self, assembly: Assembly) -> None:
+        due = self._runs.due(assembly.session)
+        if due is not None and due <= assembly.session.now() and self._proceed():
+            await self._runs.begin(assembly.session)
 
-    def _wait(self, assembly: Assembly) -> timedelta:
-        """How long until something is due that does not run yet."""
-        session = assembly.session
-        tempo = self._runs.tempo(session)
-        times = [self._due(reading, tempo) for reading in self._idle(assembly)]
-        if self._proceed():
-            times.append(self._runs.due(session))
-        if self._health.blocked_until() is not None and self._tasks:
-            times.clear()
+    def _wait(self, assembly: Assembly, stepper: Stepper) -> float:
+        """Seconds until something is due that does not run yet."""
+        tempo, active = self._runs.tempo(assembly.session), self._proceed()
+        times = [stepper.next_due(tempo, active=active), self._runs.due(assembly.session) if active else None]
         soonest = min((moment for moment in times if moment is not None), default=tempo.now + LONGEST_WAIT)
-        return max(timedelta(0), min(soonest - tempo.now, LONGEST_WAIT))
-
-    def _idle(self, assembly: Assembly) -> list[Reading]:
-        running = set(self._tasks.values())
-        return [reading for reading in assembly.readings if reading not in running]
-
-    def _due(self, reading: Reading, tempo: Tempo) -> datetime | None:
-        """When the reading may be stepped: not before it is due, nor before a failure has been waited out."""
-        if reading.upstream and self._sync.status != "active":
-            return None
-        due = reading.due(tempo)
-        if due is None:
-            return None
-        waits = [self._health.retry_at(reading.reading, reading.scope)]
-        if reading.upstream:
-            waits.append(self._health.blocked_until())
-        return max([due, *(moment for moment in waits if moment is not None)])
-
-    async def _step(self, assembly: Assembly, reading: Reading, tempo: Tempo) -> None:
-        if reading in self._cut_short:
-            await assembly.session.ingest.idle()
-            reading.reload(await self._checkpoints())
-            self._cut_short.discard(reading)
-        await reading.step(tempo)
-
-    def _reap(self, assembly: Assembly) -> Gap | None:
-        """Take note of the readings that ended. Raises Fenced, and what the database being away raises."""
-        gap: Gap | None = None
-        for task in [task for task in self._tasks if task.done()]:
-            reading = self._tasks.pop(task)
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            if error is None:
-                self._health.succeeded(reading.reading, reading.scope)
-                continue
-            self._cut_short.add(reading)
-            if isinstance(error, Gap):
-                gap = error
-            elif isinstance(error, (Fenced, *AWAY)):
-                raise error
-            elif isinstance(error, Exception) and not isinstance(error, Stopped):
-                if not isinstance(error, HeadraceError):
-                    self._log.error("reading_broke", reading=reading.reading, scope=reading.scope, exc_info=error)
-                self._health.failed(reading.reading, reading.scope, error, assembly.session.now(), self._access)
-                self._cut_short_with(assembly, reading)
-        return gap
-
-    def _cut_short_with(self, assembly: Assembly, failed: Reading) -> None:
-        """The two horizons of a source share their marks: when one goes back to what is stored, so does the other."""
-        for task, reading in self._tasks.items():
-            if reading.scope == failed.scope and {reading.reading, failed.reading} == {"changes", "settled"}:
-                task.cancel()
-        for reading in assembly.readings:
-            if reading.scope == failed.scope and {reading.reading, failed.reading} == {"changes", "settled"}:
-                self._cut_short.add(reading)
+        return max(0.0, min(soonest - tempo.now, LONGEST_WAIT).total_seconds())
