@@ -104,7 +104,8 @@ class Backfill:
         await session.ingest.store(Load(checkpoints=writes, completes=not session.unread))
 
     def _next_number(self) -> int:
-        self.mark.slices = max(self.mark.slices, *self._stale, 0) + 1
+        # The count that is stored may be behind the slices that are: pages of two slices are stored in either order.
+        self.mark.slices = max(self.mark.slices, *self._marks, *self._stale, 0) + 1
         return self.mark.slices
 
     def _writes(self, **facts: Any) -> list[CheckpointWrite]:
