@@ -14,7 +14,7 @@ from headrace.client import AsyncClient, Record, RetryPolicy, Sync
 from headrace.testing.processes import ServeProcess
 from headrace.testing.stripe import StripeServer
 
-PATIENT = RetryPolicy(attempts=60, first_s=0.1, most_s=0.5)
+PATIENT = RetryPolicy(attempts=1000, first_s=0.1, most_s=0.5)
 
 
 class Reader:
@@ -86,10 +86,12 @@ async def test_a_backfill_survives_kills_at_random_moments(tmp_path: Path, recor
             await complete(api, sync, 300)
             provider.mutator.changes_per_s = 0
             await _settled(api, sync, provider)
-            await _all_delivered(api, sync, reader)
+            await _drained(api, consumer["id"])
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             assert reader.broken == []
+            held = {r["id"]: r["updated_idx"] async for r in api.records.list(sync_id=sync["id"], limit=1000)}
+            assert {name for name, idx in held.items() if reader.seen.get(name) != idx} == set()
         finally:
             await server.kill()
 
@@ -105,16 +107,14 @@ async def _settled(api: AsyncClient, sync: Sync, provider: StripeServer) -> None
     assert await differences(api, sync, provider) == {}
 
 
-async def _all_delivered(api: AsyncClient, sync: Sync, reader: Reader) -> None:
-    """Everything in the stream was delivered in its newest version."""
-    held = {record["id"]: record["updated_idx"] async for record in api.records.list(sync_id=sync["id"], limit=1000)}
+async def _drained(api: AsyncClient, consumer_id: str) -> None:
+    """Wait until nothing is left for the consumer, by its own count."""
 
-    async def delivered() -> bool:
-        return all(reader.seen.get(name) == idx for name, idx in held.items())
+    async def empty() -> bool:
+        state = await api.consumers.get(consumer_id)
+        return state["num_pending"] == state["num_ack_pending"] == 0
 
-    with contextlib.suppress(TimeoutError):
-        await eventually(delivered, 60)
-    assert {name for name, idx in held.items() if reader.seen.get(name) != idx} == set()
+    await eventually(empty, 200)
 
 
 async def test_two_processes_share_the_syncs_and_one_takes_over_from_the_other_when_it_is_killed(dsn: str) -> None:

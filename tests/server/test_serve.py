@@ -99,7 +99,7 @@ async def test_a_port_that_is_taken_is_told_in_a_line(dsn: str) -> None:
 async def test_an_external_database_without_a_master_key_is_refused(dsn: str) -> None:
     environment = {"HEADRACE_DATABASE_URL": dsn}
     async with CommandProcess("serve", "--port", "0", env=environment) as server:
-        assert "openssl rand" in await server.line("headrace: HEADRACE_SECRET_KEY is not set")
+        assert "headrace keys generate" in await server.line("headrace: HEADRACE_SECRET_KEY is not set")
         assert await server.ended() == 1
 
 

@@ -20,7 +20,7 @@ CollectionIds = Annotated[
 ]
 RateLimit = Annotated[
     str | None,
-    typer.Option(help="REQUESTS/SECONDS or REQUESTS/SECONDS/AT-ONCE, such as 100/60; default: the provider's."),
+    typer.Option("--rate-limit", help="REQUESTS/SECONDS or REQUESTS/SECONDS/AT-ONCE, such as 100/60; default: the provider's."),
 ]
 MaxAge = Annotated[str | None, typer.Option(help="Leave out what is older; null: no limit.", metavar="DAYS")]
 Frequency = Annotated[Literal["continuous", "4h"] | None, typer.Option("--frequency")]
@@ -76,7 +76,7 @@ def create(
     kind: Annotated[str | None, typer.Option(help="Kind of a new credential, such as stripe_key.")] = None,
     property_: Annotated[list[str], typer.Option("--property", help="NAME=VALUE of the new credential.")] = [],  # noqa: B006
     secret: Annotated[list[str], typer.Option(help="NAME (asks), NAME=@FILE or NAME=$VARIABLE.")] = [],  # noqa: B006
-    rate: Annotated[str | None, typer.Option("--rate-limit", help="REQUESTS/SECONDS, such as 100/60.")] = None,
+    rate: RateLimit = None,
     max_age_days: MaxAge = None,
     frequency: Frequency = None,
     max_poll_ms: MaxPoll = None,
