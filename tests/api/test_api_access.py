@@ -33,6 +33,11 @@ async def test_a_read_that_goes_well_is_for_debugging_only(admin: Caller, lines:
     assert [line["log_level"] for line in lines] == ["debug"]
 
 
+async def test_what_is_not_there_yet_is_nobodys_failure(admin: Caller, lines: Lines) -> None:
+    await admin.fails(501, "POST", "/v1/mutations/run", {})
+    assert [line["log_level"] for line in lines] == ["info"]
+
+
 async def test_no_line_holds_a_token_a_query_or_a_body(admin: Caller, lines: Lines) -> None:
     secrets = {"query": uuid4().hex, "body": uuid4().hex, "path": uuid4().hex, "token": admin.token}
     await admin.ok("GET", "/v1/streams", params={"slug": secrets["query"]})

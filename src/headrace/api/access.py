@@ -26,8 +26,9 @@ _SOURCE = str(Path(__file__).parents[2]) + "/"
 
 
 class Access:
-    """Logs at `info` what changes something, or is refused or slow, at `error` what failed, at `debug` the rest; but
-    for the consume routes, which are called too often to log each call that goes well."""
+    """Logs at `info` what changes something, or is refused or slow, at `warning` what the database or a provider failed
+    in, at `error` what Headrace did, at `debug` the rest; but for the consume routes, which are called too often to log
+    each call that goes well."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -68,8 +69,10 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     REQUESTS.labels(route, _method(scope), status).inc()
     if not waits:
         SECONDS.labels(route).observe(seconds)
-    if status >= 500:
+    if status == 500:
         write = log.error
+    elif status in (502, 503):
+        write = log.warning
     elif status >= 400 or (seconds > _SLOW_S and not waits):
         write = log.info
     elif "headrace.consume" in scope:
