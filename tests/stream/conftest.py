@@ -1,8 +1,9 @@
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from stream_consumer import Consumer, Process
-from stream_log import Log, new_log
+from stream_log import Log, OnDatabase, new_log
 
 from headrace.db.pool import Database
 
@@ -31,3 +32,11 @@ async def other_process(log: Log) -> AsyncIterator[Process]:
 async def consumer(log: Log, process: Process) -> Consumer:
     """A consumer from the start of the stream, with the default settings."""
     return await process.consumer(log)
+
+
+@pytest.fixture
+def on_db(dsn: str) -> Iterator[OnDatabase]:
+    with asyncio.Runner() as runner:
+        db = runner.run(Database.open(dsn, api_size=6, ingest_size=4))
+        yield lambda work: runner.run(work(db))
+        runner.run(db.close())

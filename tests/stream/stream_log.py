@@ -1,5 +1,6 @@
 """A stream with a sync, and short ways to put records into it and take them out."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -82,6 +83,10 @@ class Log:
         async with self.db.transaction() as conn:
             await lifecycle.create_sync(conn, other.stream_id, other.sync_id, uuid7())
         return other
+
+
+OnDatabase = Callable[[Callable[[Database], Coroutine[Any, Any, None]]], None]
+"""Runs a coroutine on an opened database, for tests that hypothesis repeats."""
 
 
 async def new_log(db: Database) -> Log:

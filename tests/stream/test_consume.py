@@ -175,6 +175,16 @@ async def test_one_that_is_never_acked_is_set_aside_too(log: Log, process: Proce
     assert await consumer.dead() == {"a": (1, "not acked in 1 deliveries")}
 
 
+async def test_a_version_that_is_set_aside_makes_room_for_the_newer_one(log: Log, consumer: Consumer) -> None:
+    await log.append(record("a"), record("b"))
+    out = await consumer.take(2)
+    await log.append(record("a", 5))
+    assert await consumer.take(10) == {}, "the position passes the newer version"
+    await consumer.term(out["a"])
+
+    assert [r.data for _, r in (await consumer.next(10)).messages] == [record("a", 5).raw]
+
+
 async def test_a_newer_version_of_a_dead_letter_is_delivered_and_takes_its_place(log: Log, consumer: Consumer) -> None:
     await log.append(record("a"), record("b"))
     await consumer.term(*(await consumer.take(2)).values(), reason="no use")
@@ -201,6 +211,18 @@ async def test_replay_delivers_the_newest_version_of_what_was_set_aside(log: Log
     assert await consumer.dead() == {}
     await consumer.ack(*tokens.values())
     assert (await consumer.counts()).num_ack_pending == 2, "the tokens of before are of other deliveries"
+
+
+async def test_a_replay_is_held_to_max_ack_pending(log: Log, process: Process) -> None:
+    consumer = await process.consumer(log, max_ack_pending=2)
+    await log.append(*(record(id_) for id_ in "abcdef"))
+    await consumer.term(*(await consumer.take(2)).values())
+    await consumer.term(*(await consumer.take(2)).values())
+    out = await consumer.take(2)
+    await consumer.replay()
+    assert await consumer.take(10) == {}
+    await consumer.ack(out["e"])
+    assert list(await consumer.take(10)) == ["a"]
 
 
 async def test_max_ack_pending_bounds_what_is_out(log: Log, process: Process) -> None:

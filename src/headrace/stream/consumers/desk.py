@@ -172,11 +172,11 @@ class Desk:
             self._fail(_Work(receives=list(receives)), error)
             return []
         assert self._state is not None
-        room = self._state.room
+        room, again = self._state.room, self._state.room_again
         found: list[_Receive] = []
         for receive in receives:
-            full = min(receive.size, len(self._state.due) + room)
-            there = self._pending.claimable(room) - promised
+            full = min(receive.size, again + room)
+            there = again + min(room, self._pending.new) - promised
             if full > 0 and (there >= full or (there > 1 and await self._heavy(receive.size))):
                 found.append(receive)
                 promised += full

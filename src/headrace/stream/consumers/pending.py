@@ -35,10 +35,6 @@ class Pending:
     def num_pending(self) -> int:
         return self.new + self.due
 
-    def claimable(self, room: int) -> int:
-        """How many a receive would get now."""
-        return self.due + min(room, self.new)
-
 
 async def count(conn: Conn, key: Key, state: State, now: datetime) -> Pending:
     """Count anew. `state` must be the one in force."""

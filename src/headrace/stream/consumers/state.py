@@ -109,8 +109,13 @@ class State:
 
     @property
     def room(self) -> int:
-        """How many messages may be handed out beside those that are not acked."""
+        """How many new messages may be handed out beside those that are not acked."""
         return max(0, self.settings.max_ack_pending - len(self.messages))
+
+    @property
+    def room_again(self) -> int:
+        """How many of those that are due: all, but where a replay, or a lower limit, has left more than may be out."""
+        return max(0, min(len(self.due), self.settings.max_ack_pending - len(self.messages) + len(self.due)))
 
     @property
     def low_group(self) -> int:
@@ -154,8 +159,8 @@ class State:
                 or delivery.generation != self.settings.generation
             ):
                 continue
-            if settle.action == "ack":
-                self._ack(message, now, moved)
+            if settle.action == "ack" or (settle.action == "term" and message.newer):
+                self._ack(message, now, moved)  # of a version set aside, the newer one would take the place at once
             elif settle.action == "term":
                 self._bury(message, settle.reason)
             elif message.group.handed_out:

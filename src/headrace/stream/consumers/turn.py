@@ -87,7 +87,7 @@ async def _fill(
     """Hand out messages; the new position."""
     wanted = sum(sizes)
     state.ripen(now)
-    due = await _deliverable(conn, key, state, wanted)
+    due = await _deliverable(conn, key, state, min(wanted, state.room_again))
     first = _within_bytes(due[: (wanted + again_first) // 2], 0)
     taken_up = sum(size for _, (_, size) in first)
     scan = await _scan(conn, key, state, min(state.room, wanted - len(first)), MOST_BYTES - taken_up)

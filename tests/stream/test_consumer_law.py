@@ -1,0 +1,221 @@
+"""The laws of consumers, against a model in memory, by two processes on one consumer, step by step.
+
+Never two deliveries of a record at a time; never an older version after a newer one; nothing acked comes again unless
+it changed; everything comes at last; the counts are true; `max_ack_pending` holds.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stream_consumer import Consumer, Process
+from stream_log import OnDatabase, delete, new_log, record
+
+from headrace.db.pool import Database
+
+IDS = [f"r{n}" for n in range(5)]
+ROOM = 4
+MOST = 3  # deliveries
+ACK_WAIT_S = 30.0
+
+_EACH: list[tuple[int, st.SearchStrategy[tuple[str, Any]]]] = [
+    (3, st.tuples(st.just("append"), st.lists(st.sampled_from(IDS), min_size=1, max_size=3, unique=True))),
+    (1, st.tuples(st.just("delete"), st.sampled_from(IDS))),
+    (4, st.tuples(st.just("next"), st.integers(1, 5))),
+    (3, st.tuples(st.just("ack"), st.integers(0, 3))),
+    (3, st.tuples(st.just("nack"), st.integers(0, 3))),
+    (1, st.tuples(st.just("nack later"), st.integers(0, 3))),
+    (1, st.tuples(st.just("extend"), st.integers(0, 3))),
+    (1, st.tuples(st.just("term"), st.integers(0, 3))),
+    (2, st.tuples(st.just("pass time"), st.sampled_from([5.0, 20.0, 31.0]))),
+    (1, st.tuples(st.just("replay"), st.none())),
+]
+step = st.one_of(*(strategy for weight, strategy in _EACH for _ in range(weight)))
+"""Number k of an ack and its like is the delivery k before the last: the last ones are the ones that matter."""
+
+
+class MovedClock:
+    """The database's clock, moved by hand: moments are parameters, so nothing needs to be waited for."""
+
+    def __init__(self, clock: Any) -> None:
+        self._start = clock.now()
+        self.passed = 0.0
+
+    def now(self) -> Any:
+        return self._start + timedelta(seconds=self.passed)
+
+
+@dataclass
+class Out:
+    """A delivery, as the model knows it."""
+
+    id: str
+    idx: int
+    count: int
+    token: str
+    due: float
+    nacks: int = 0
+    with_worker: bool = True
+    over: bool = False
+    """Acked, or delivered again: its token has no effect."""
+
+
+@dataclass
+class Model:
+    newest: dict[str, int] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
+    """The version of each record that was last delivered and not voided."""
+    out: dict[str, Out] = field(default_factory=dict)
+    dead: dict[str, int] = field(default_factory=dict)
+    replayed: set[str] = field(default_factory=set)
+    past: list[Out] = field(default_factory=list)
+
+    def deliverable(self, now: float) -> set[str]:
+        fresh = {id_ for id_, idx in self.newest.items() if id_ not in self.out and self.taken.get(id_, 0) < idx}
+        due = {id_ for id_, out in self.out.items() if out.due <= now and not self.exhausted(out)}
+        return fresh | due | self.replayed
+
+    def exhausted(self, out: Out) -> bool:
+        return out.count >= MOST and self.newest[out.id] == out.idx
+
+
+async def play(db: Database, steps: list[tuple[str, Any]]) -> None:
+    log = await new_log(db)
+    clock = MovedClock(db.clock)
+    processes = [await Process.start(log) for _ in range(2)]
+    consumer = await processes[0].consumer(
+        log, max_ack_pending=ROOM, max_deliver=MOST, ack_wait_ms=int(ACK_WAIT_S * 1000)
+    )
+    hands = [consumer, consumer.elsewhere(processes[1].dispatcher)]
+    real, db.clock = db.clock, clock  # type: ignore[assignment]
+    model = Model()
+    try:
+        for number, (what, given_) in enumerate(steps):
+            hand = hands[number % 2]
+            await act(model, hand, clock, what, given_, number)
+        await drain(model, hands, clock)
+    finally:
+        db.clock = real
+        for process in processes:
+            await process.stop()
+
+
+async def act(model: Model, hand: Consumer, clock: MovedClock, what: str, given_: Any, number: int) -> None:
+    log, now = hand.log, clock.passed
+    if what == "append":
+        await log.append(*(record(id_, number) for id_ in given_))
+        await note_numbers(model, hand)
+    elif what == "delete":
+        if given_ in model.newest:
+            await log.append(delete(given_, number))
+            await note_numbers(model, hand)
+    elif what == "next":
+        await receive(model, hand, clock, given_)
+    elif what == "pass time":
+        clock.passed += given_
+    elif what == "replay":
+        await hand.replay()
+        model.replayed |= {id_ for id_ in model.dead if id_ not in model.out}
+        model.dead.clear()
+    elif model.past:
+        chosen = model.past[-1 - given_ % len(model.past)]
+        if what != "ack" and chosen.due <= now and model.newest[chosen.id] > chosen.idx:
+            return  # whether it still stands, when the newer version may come at any call, is left open
+        settle(model, chosen, what, now)
+        token = chosen.token
+        calls = {"ack": hand.ack, "nack": hand.nack, "extend": hand.extend, "term": hand.term}
+        if what == "nack later":
+            await hand.nack(token, delay_ms=10_000)
+        else:
+            await calls[what](token)
+
+
+async def note_numbers(model: Model, hand: Consumer) -> None:
+    for each in await hand.log.read():
+        model.newest[each.upstream_id] = each.updated_idx
+
+
+def settle(model: Model, out: Out, what: str, now: float) -> None:
+    if out.over:
+        return
+    if what == "ack":
+        out.over = True
+        del model.out[out.id]
+    elif what == "term":
+        bury(model, out)
+    elif not out.with_worker:
+        return
+    elif what == "extend":
+        out.due = now + ACK_WAIT_S
+    elif out.count >= MOST and model.newest[out.id] == out.idx:
+        bury(model, out)
+    elif what == "nack later":
+        out.due, out.with_worker = now + 10, False
+    else:
+        out.nacks += 1
+        out.due, out.with_worker = now + (0 if out.nacks < 3 else 2.0 ** (out.nacks - 3)), False
+
+
+def bury(model: Model, out: Out) -> None:
+    out.over = True
+    model.dead[out.id] = out.idx
+    del model.out[out.id]
+
+
+async def receive(model: Model, hand: Consumer, clock: MovedClock, size: int) -> None:
+    now = clock.passed
+    before = model.deliverable(now)
+    delivered = await hand.next(size)
+    for out in [out for out in model.out.values() if out.due <= now and model.exhausted(out)]:
+        # Found out at the latest by the call that would have to deliver it again.
+        if out.id in await hand.dead():
+            bury(model, out)
+    given_ids = [r.upstream_id for _, r in delivered.messages]
+    assert len(set(given_ids)) == len(given_ids)
+    assert set(given_ids) <= before
+    for token, r in delivered.messages:
+        old = model.out.get(r.upstream_id)
+        assert old is None or old.due <= now, "out with another"
+        assert r.updated_idx == model.newest[r.upstream_id], "not the newest"
+        again = old is not None and old.idx == r.updated_idx
+        new = Out(r.upstream_id, r.updated_idx, old.count + 1 if again else 1, token, now + ACK_WAIT_S)
+        if old is not None:
+            old.over = True
+            new.nacks = old.nacks if again else 0
+        assert new.count <= MOST
+        model.out[new.id] = new
+        model.past.append(new)
+        model.taken[new.id] = new.idx
+        model.dead.pop(new.id, None)
+        model.replayed.discard(new.id)
+    out_now = sum(out.due > now for out in model.out.values())
+    assert out_now <= ROOM
+    left = model.deliverable(now)
+    assert (delivered.num_pending == 0) == (not left), (delivered.num_pending, left)
+    assert delivered.num_pending == len(left)
+    if len(given_ids) < size and left:
+        assert len(model.out) + len(model.replayed) >= ROOM, "there was room"
+        assert out_now >= ROOM or left <= set(model.newest) - set(model.out) - model.replayed, "what was due had room"
+
+
+async def drain(model: Model, hands: list[Consumer], clock: MovedClock) -> None:
+    """At last everything was delivered in its newest version, or set aside."""
+    for turn in range(60):
+        clock.passed += 2 * ACK_WAIT_S
+        delivered = await hands[turn % 2].next(100)
+        for token, r in delivered.messages:
+            model.taken[r.upstream_id] = r.updated_idx
+            await hands[(turn + 1) % 2].ack(token)
+        if not delivered.messages and delivered.num_pending == delivered.num_ack_pending == 0:
+            break
+    assert model.taken == model.newest
+    counts = await hands[0].counts()
+    assert (counts.num_pending, counts.num_ack_pending) == (0, 0)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps=st.lists(step, min_size=20, max_size=60))
+def test_two_processes_keep_the_laws_whatever_happens(on_db: OnDatabase, steps: list[tuple[str, Any]]) -> None:
+    on_db(lambda db: play(db, steps))
