@@ -1,6 +1,7 @@
 """What holds for every route: who may call, what is read, how errors look (http-api.md §1)."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from headrace.api.bodies import _merged
 from headrace.api.body import object_of
 from headrace.api.consume import BareRoute
+from headrace.api.later import LATER
+from headrace.api.later import OPEN as OPEN_LATER
 
 OPEN = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/webhooks/{sync_id}/{secret}"}
-OPEN_LATER = {"/link/oauth2/start/{token}", "/link/oauth2/callback/{provider}", "/link/oauth2/token"} | {
-    "/webhooks/apps/{oauth_app_id}/{secret}"
-}
+LATER_PATHS = {path for path, _ in OPEN_LATER}
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -28,7 +29,7 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
         (method, route.path_format)
         for route in found
         for method in sorted(route.methods or ())
-        if route.path_format not in OPEN | OPEN_LATER
+        if route.path_format not in OPEN | LATER_PATHS
     ]
 
 
@@ -213,12 +214,16 @@ async def test_an_unknown_path_is_a_404_and_a_wrong_method_a_405(admin: Caller) 
 
 
 async def test_what_is_not_there_yet_is_a_501_that_says_what_to_do(admin: Caller) -> None:
-    from headrace.api.later import LATER, OPEN
-
-    for (path, methods), summary in [*LATER.items(), *OPEN.items()]:
+    for (path, methods), summary in [*LATER.items(), *OPEN_LATER.items()]:
         for method in methods:
             target = filled(path, "x").replace("{token}", "t").replace("{oauth_app_id}", "a").replace("{secret}", "s")
             assert (await admin.fails(501, method, target))["summary"] == summary
+
+
+def test_the_readme_lists_what_is_not_there_yet() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for path, _ in [*LATER, *OPEN_LATER]:
+        assert f"`{path.replace(':path', '')}`" in readme
 
 
 async def test_targets_are_not_there_under_their_older_name_either(admin: Caller) -> None:
