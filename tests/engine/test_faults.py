@@ -1,5 +1,6 @@
 """What goes wrong is told in plain words, waited out, and mended by itself where it can be."""
 
+import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
@@ -63,6 +64,38 @@ async def test_a_missing_permission_stops_its_collection_and_no_other(db: Databa
             assert any("shop:tag" in note and "Grant" in note for note in (await held.health())["notes"])
             assert "not allowed" in (await held.collections())["shop:tag"]["last_error"]
             assert (await held.state())["initial_backfill_completed_at"] is None
+
+
+async def test_one_horizon_that_fails_does_not_disturb_the_other(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "o1")
+
+        def settled(asked: Asked) -> bool:
+            return asked.path == "/events" and float(asked.query["hi"]) < shop.now().timestamp() - 0.5
+
+        shop.fail = lambda asked: web.json_response({}, status=403) if settled(asked) else None
+        shop.before = lambda asked: asyncio.sleep(0.0 if settled(asked) else 0.3)
+        async with holding(db, shop, ["order"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            turn = 0
+
+            async def failed_while_changes_come() -> bool:
+                nonlocal turn
+                turn += 1
+                shop.put("order", f"new{turn // 10}", turn=turn)
+                return await status_is(held, "error")
+
+            await held.until(failed_while_changes_come)
+            shop.put("order", "last")
+
+            async def last_is_there() -> bool:
+                return "last" in await held.copy("shop:order")
+
+            await held.until(last_is_there)
+            notes = (await held.health())["notes"]
+            assert [note.split(":")[0] for note in notes] == ["settled of feed"]
+            assert not any("unexpected" in note for note in notes)
 
 
 async def test_a_provider_that_is_down_is_a_warning_that_passes(db: Database) -> None:

@@ -34,7 +34,6 @@ class Changes:
     def __init__(self, horizons: Horizons, intake: Intake) -> None:
         self.scope = horizons.source.scope
         self.collections = horizons.source.covers
-        self._interval = timedelta(0)
         self._horizons = horizons
         self._session: Session = horizons.session
         self._source: TimeSource = horizons.source
@@ -48,7 +47,7 @@ class Changes:
             return tempo.now
         if tempo.scheduled:
             return tempo.now if tempo.run_started is not None and head.read_at < tempo.run_started else None
-        return head.read_at + next_interval(self._interval, tempo, self._source.least)
+        return head.read_at + next_interval(self._horizons.pause, tempo, self._source.least)
 
     def reload(self, checkpoints: Checkpoints) -> None:
         self._horizons.reload(checkpoints)
@@ -57,7 +56,7 @@ class Changes:
         """Read from the position up to now. Raises ReadFailed, Gap, Stopped, Fenced."""
         head = self._head
         if head.walk is None:
-            self._interval = next_interval(self._interval, tempo, self._source.least)
+            self._horizons.pause = next_interval(self._horizons.pause, tempo, self._source.least)
             self._horizons.check_reach(head.position)
             head.walk = await self._begin(head)
         try:
@@ -83,10 +82,10 @@ class Changes:
 
     def _settles_from(self) -> datetime | None:
         """The settled horizon, when this read can do its work too: an idle source is asked once, not twice."""
-        settled, source = self._horizons.settled, self._source
-        if settled is None or settled.walk is not None or source.lookback is not None:
+        settled = self._horizons.settled
+        if settled is None or settled.walk is not None or not self._horizons.idle:
             return None
-        return settled.through if self._interval >= source.settled_every else None
+        return settled.through
 
     def _origin(self, walk: Walk) -> Origin:
         """A source of births gives what was born, changed or not. What was seen to is passed over, unless this read is

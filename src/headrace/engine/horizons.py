@@ -41,6 +41,8 @@ class Horizons:
         self.covers = source.covers
         self.head: HeadMark | None = None
         self.settled: SettledMark | None = None
+        self.pause = timedelta(0)
+        """Between two reads of the head, as it is now."""
         self.reload(checkpoints)
 
     def reload(self, checkpoints: Checkpoints) -> None:
@@ -49,6 +51,11 @@ class Horizons:
         settled = checkpoints.get(("settled", self.source.scope))
         self.head = head.mark(HeadMark) if head is not None else None
         self.settled = settled.mark(SettledMark) if settled is not None else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the head is read so seldom that it does the work of the settled re-read as well."""
+        return self.source.lookback is None and self.pause >= self.source.settled_every
 
     async def establish(self) -> None:
         """Fix the position from which changes are read, before a backfill begins, so that nothing that changes during

@@ -54,7 +54,8 @@ class Settled:
             return asked + CLOCKS_APART + self._source.settle + self._source.resolution
         if tempo.scheduled:
             return None
-        return self._in_our_clock(mark.through) + self._source.settle + self._source.settled_every
+        due = self._in_our_clock(mark.through) + self._source.settle + self._source.settled_every
+        return due + self._horizons.pause if self._horizons.idle else due
 
     def reload(self, checkpoints: Checkpoints) -> None:
         self._horizons.reload(checkpoints)
