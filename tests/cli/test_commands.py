@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
 from shell import Shell
 
@@ -17,6 +18,7 @@ class Place:
 
     shell: Shell
     provider: StripeServer
+    server: ServeProcess
     dsn: str
 
 
@@ -25,7 +27,7 @@ async def place(dsn: str) -> AsyncIterator[Place]:
     async with StripeServer(300) as provider, ServeProcess(database_url=dsn) as server:
         await server.ready()
         env = {"HEADRACE_URL": server.url, "HEADRACE_API_TOKEN": server.token, "MY_STRIPE_KEY": "sk_test_shell"}
-        yield Place(Shell(env), provider, dsn)
+        yield Place(Shell(env), provider, server, dsn)
 
 
 async def make_sync(place: Place) -> None:
@@ -172,6 +174,21 @@ async def test_the_doctor_says_what_is_wrong(dsn: str) -> None:
     assert away.code == 1
     assert "the database does not answer" in away.out
     assert "sk_secret" not in away.out + away.err
+
+
+async def test_the_doctor_names_a_sync_that_nobody_reads(place: Place) -> None:
+    await make_sync(place)
+    await place.shell("syncs", "watch", "Our account", "--until-complete", "--every", "0.1")
+    await place.server.stop()
+    conn = await asyncpg.connect(place.dsn)
+    for table, columns in (("syncs", ("created_at", "updated_at")), ("checkpoints", ("last_success_at",))):
+        for column in columns:
+            await conn.execute(f"update {table} set {column} = {column} - interval '1 day'")
+    await conn.execute("update sync_states set health_status = 'healthy'")
+    await conn.close()
+    told = await place.shell("doctor", HEADRACE_DATABASE_URL=place.dsn, HEADRACE_SECRET_KEY="0" * 64)
+    assert "sync Our account" in told.out
+    assert "Changes were last read" in told.out
 
 
 async def test_migrate_alone_brings_an_empty_folder_to_the_newest_schema(tmp_path: Path) -> None:

@@ -5,19 +5,23 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from headrace.cli.database import Unreachable, connection
+from headrace.control.syncs import from_row
 from headrace.db.migrate import OLDEST_MAJOR, shipped
 from headrace.db.pool import Conn
 from headrace.db.queries import load
+from headrace.engine.status import health
 from headrace.settings import Settings
 from headrace.vault.keys import Keyring
 from headrace.vault.master import KeyProblem
 
 SQL = load(__package__, "examination.sql")
-_APPLIED, _WORKERS, _TROUBLED, _CLOCK, _SIZE = SQL.applied, SQL.workers, SQL.troubled_syncs, SQL.clock, SQL.size
+_APPLIED, _VERSION, _SIZE, _CLOCK = SQL.applied, SQL.version, SQL.size, SQL.clock
+_WORKERS, _ACTIVE_SYNCS = SQL.workers, SQL.active_syncs
 
 _ROOM_BYTES = 2 << 30
 
@@ -64,12 +68,12 @@ def _disk(data_dir: Path) -> Finding:
 
 
 async def _database(conn: Conn, settings: Settings) -> AsyncIterator[Finding]:
-    version = conn.get_server_version()
+    major = conn.get_server_version().major
     place = "HEADRACE_DATABASE_URL" if settings.database_url else f"embedded, under {settings.data_dir}"
     yield Finding(
         "database",
-        "ok" if version.major >= OLDEST_MAJOR else "bad",
-        f"PostgreSQL {version.major}.{version.minor} ({place}), {await conn.fetchval(_SIZE)}",
+        "ok" if major >= OLDEST_MAJOR else "bad",
+        f"PostgreSQL {await conn.fetchval(_VERSION)} ({place}), {await conn.fetchval(_SIZE)}",
         f"PostgreSQL {OLDEST_MAJOR} or newer is needed.",
     )
     schema = await _schema(conn)
@@ -124,9 +128,21 @@ async def _engine(conn: Conn) -> AsyncIterator[Finding]:
         f"{len(alive)} alive" + "".join(f", {row['host']}:{row['pid']}" for row in alive),
         "No syncs are read. Start `headrace serve` (role all or worker) on this database.",
     )
-    troubled = await conn.fetch(_TROUBLED)
-    for row in troubled:
-        verdict: Literal["warn", "bad"] = "bad" if row["health_status"] == "error" else "warn"
-        yield Finding(f"sync {row['name']} ({row['id']})", verdict, f"{row['health_status']}: {row['health_notes']}")
-    if not troubled:
-        yield Finding("syncs", "ok", "none in trouble")
+    async for finding in _syncs(conn):
+        yield finding
+
+
+async def _syncs(conn: Conn) -> AsyncIterator[Finding]:
+    """Health as the API tells it: a sync that nobody has read from for too long is in trouble whatever was written."""
+    syncs = [from_row(row) for row in await conn.fetch(_ACTIVE_SYNCS)]
+    healths = await health(conn, syncs, datetime.now(UTC))
+    well = True
+    for sync in syncs:
+        state = healths[sync.id]
+        if state["status"] in ("warning", "error"):
+            well = False
+            verdict: Literal["warn", "bad"] = "bad" if state["status"] == "error" else "warn"
+            notes = " ".join(str(note) for note in state["notes"])
+            yield Finding(f"sync {sync.name} ({sync.id})", verdict, f"{state['status']}. {notes}")
+    if well:
+        yield Finding("syncs", "ok", f"none of {len(syncs)} in trouble")

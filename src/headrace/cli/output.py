@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs, complaints for both."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
@@ -14,6 +15,9 @@ from headrace.jsontext import dumps
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and do nothing.")]
+
+
+_TO_THE_SECOND = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$")
 
 
 def complain(*lines: str) -> None:
@@ -43,7 +47,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bo
     for column in columns:
         drawn.add_column(column.replace("_", " "), no_wrap=column in ("id", "status"))
     for row in rows:
-        drawn.add_row(*(escape(text(_at(row, column))) for column in columns))
+        drawn.add_row(*(escape(_TO_THE_SECOND.sub(r"\1Z", text(_at(row, column)))) for column in columns))
     _console().print(drawn if drawn.row_count else empty)
 
 

@@ -20,7 +20,9 @@ CollectionIds = Annotated[
 ]
 RateLimit = Annotated[
     str | None,
-    typer.Option("--rate-limit", help="REQUESTS/SECONDS or REQUESTS/SECONDS/AT-ONCE, such as 100/60; default: the provider's."),
+    typer.Option(
+        "--rate-limit", help="REQUESTS/SECONDS or REQUESTS/SECONDS/AT-ONCE, such as 100/60; default: the provider's."
+    ),
 ]
 MaxAge = Annotated[str | None, typer.Option(help="Leave out what is older; null: no limit.", metavar="DAYS")]
 Frequency = Annotated[Literal["continuous", "4h"] | None, typer.Option("--frequency")]
