@@ -48,6 +48,8 @@ def load(package: str | None, filename: str) -> Queries:
 def parse(source: str, text: str) -> Queries:
     blocks: dict[str, str] = {}
     marks = list(_NAME.finditer(text))
+    if not marks:
+        raise ValueError(f"{source} names no statement; each begins with a line `-- name: its_name`")
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         name = mark.group(1)
         statement = text[mark.end() : following.start() if following else len(text)].strip()
@@ -56,8 +58,6 @@ def parse(source: str, text: str) -> Queries:
         if not re.sub(r"--.*", "", statement).strip():
             raise ValueError(f"{source} has nothing under the name {name}")
         blocks[name] = statement
-    if not blocks:
-        raise ValueError(f"{source} names no statement; each begins with a line `-- name: its_name`")
     return Queries(source, blocks)
 
 
