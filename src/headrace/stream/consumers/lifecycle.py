@@ -157,7 +157,7 @@ async def replay(
     rows = await conn.fetch(_TAKE_DEAD, stream_id, consumer_id, record_ids)
     if not rows:
         return 0
-    state.replay([(row["record_id"], row["idx"]) for row in rows], now)
+    state.replay(sorted(((row["record_id"], row["idx"]) for row in rows), key=lambda each: each[1]), now)
     await storage.write(conn, key, state, now)
     return len(rows)
 

@@ -1,0 +1,136 @@
+"""Numbers grow in commit order: a reader that has seen n never later finds something at or below n.
+
+Writers on several connections append, change, delete and purge side by side; a reader follows by cursor all the while.
+In the end what it has put together from the changes it saw is what the stream holds, and what the writers meant.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stream_log import Log, OnDatabase, delete, new_log, record
+
+from headrace.db.pool import Database
+
+change = st.one_of(
+    st.tuples(st.just("put"), st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)),
+    st.tuples(st.just("put"), st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)),
+    st.tuples(st.just("delete"), st.lists(st.integers(0, 7), min_size=1, max_size=3, unique=True)),
+    st.tuples(st.just("again"), st.none()),
+)
+writer = st.lists(change, min_size=1, max_size=8)
+
+
+@dataclass
+class Follower:
+    """A reader that goes on from the last number it saw."""
+
+    log: Log
+    at: int = 0
+    copy: dict[str, Any] = field(default_factory=dict)
+    ended: bool = False
+
+    async def follow(self) -> None:
+        while True:
+            last_look = self.ended
+            page = await self.log.read(self.at, 3)
+            numbers = [each.updated_idx for each in page]
+            assert numbers == sorted(set(numbers))
+            assert all(number > self.at for number in numbers)
+            for each in page:
+                self.copy[each.upstream_id] = None if each.deleted else orjson.loads(each.data)["content"]
+                self.at = each.updated_idx
+            if last_look and not page:
+                return
+            await asyncio.sleep(0)
+
+
+async def write(log: Log, name: int, changes: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Each writer has records of its own, so that what is meant does not hang on who was quicker."""
+    meant: dict[str, Any] = {}
+    last: list[Any] = []
+    for moment, (what, ids) in enumerate(changes):
+        if what == "put":
+            last = [record(f"{name}-{id_}", moment, content=moment) for id_ in ids]
+            meant |= {each.id: moment for each in last}
+        elif what == "delete":
+            last = [delete(f"{name}-{id_}", moment) for id_ in ids]
+            meant |= {each.id: None for each in last if each.id in meant}
+        await log.append(*last)  # "again": as after a lost answer
+    return meant
+
+
+async def play(db: Database, writers: list[list[tuple[str, Any]]]) -> None:
+    log = await new_log(db)
+    follower = Follower(log)
+    following = asyncio.create_task(follower.follow())
+    meant: dict[str, Any] = {}
+    for each in await asyncio.gather(*(write(log, name, changes) for name, changes in enumerate(writers))):
+        meant |= each
+    follower.ended = True
+    await following
+    held = await log.read()
+    assert {each.upstream_id: None if each.deleted else orjson.loads(each.data)["content"] for each in held} == meant
+    assert follower.copy == meant
+    assert follower.at <= await log.head()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(writers=st.lists(writer, min_size=2, max_size=4))
+def test_a_follower_misses_nothing_whatever_the_writers_do(
+    on_db: OnDatabase, writers: list[list[tuple[str, Any]]]
+) -> None:
+    on_db(lambda db: play(db, writers))
+
+
+picture = st.tuples(
+    st.sampled_from(["record", "delete"]),
+    st.integers(0, 3),  # which record
+    st.integers(0, 6),  # as of
+    st.integers(0, 2),  # version
+)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(pictures=st.lists(picture, max_size=14), cut=st.integers(1, 5), order=st.randoms(use_true_random=False))
+def test_the_newest_picture_wins_in_whatever_order_and_batches_pictures_come(
+    on_db: OnDatabase, pictures: list[tuple[str, int, int, int]], cut: int, order: Any
+) -> None:
+    """Pictures of one record at different moments: the last moment is what is held, whoever brought it and when."""
+    distinct = {(id_, as_of): what for what, id_, as_of, _ in pictures}
+
+    async def work(db: Database) -> None:
+        log = await new_log(db)
+        shuffled = list(distinct.items())
+        order.shuffle(shuffled)
+        for start in range(0, len(shuffled), cut):
+            part = [
+                record(f"{id_}", as_of) if what == "record" else delete(f"{id_}", as_of)
+                for (id_, as_of), what in shuffled[start : start + cut]
+            ]
+            await log.append(*part)
+        last = {id_: max(moment for other, moment in distinct if other == id_) for id_, _ in distinct}
+        assert await log.contents() == {
+            f"{id_}": as_of for id_, as_of in last.items() if distinct[id_, as_of] == "record"
+        }
+
+    on_db(work)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(batches=st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=6), repeat=st.integers(0, 5))
+def test_a_repeat_of_any_append_changes_nothing(on_db: OnDatabase, batches: list[list[int]], repeat: int) -> None:
+    async def work(db: Database) -> None:
+        log = await new_log(db)
+        for moment, ids in enumerate(batches):
+            items = [record(f"{id_}", moment, content=moment) for id_ in ids]
+            await log.append(*items)
+            if moment == repeat:
+                before = await log.read()
+                await log.append(*items)
+                assert await log.read() == before
+
+    on_db(work)
