@@ -1,11 +1,12 @@
-"""The ledger of limits: the rows of `limit_buckets`, read and written in short transactions, shared by all processes.
+"""The ledger of limits: the rows of `limit_buckets`, shared by all processes.
 
-The arithmetic is `bucket.decide`; here the rows are locked in one order, handed to it, and stored. One transaction
-answers a batch of asks of one process for one account.
+The arithmetic is `bucket.decide`; here the rows are read, handed to it, and put in place of those that were read if no
+other process was faster: two statements for a batch of asks of one process for one account, and no lock between them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 
@@ -15,13 +16,9 @@ from headrace.db.queries import load
 from headrace.engine.bucket import Ask, Bucket, BucketKey, Later, Slot, Word, decide
 
 SQL = load(__package__, "ledger.sql")
-LOCK_ROWS = SQL.lock_rows
-LOCK_CLASS = SQL.lock_class
-ADD_ROWS = SQL.add_rows
-SAVE_ROWS = SQL.save_rows
-BLOCK = SQL.block
-BELIEVE = SQL.believe
-FORGET_IDLE = SQL.forget_idle
+READ_ROWS, SWAP_ROWS, ADD_ROWS = SQL.read_rows, SQL.swap_rows, SQL.add_rows
+LOCK_CLASS, SAVE_ALLOWED = SQL.lock_class, SQL.save_allowed
+BLOCK, BELIEVE, FORGET_IDLE = SQL.block, SQL.believe, SQL.forget_idle
 
 WORD = 0
 """`window_ms` of the row that holds the provider's word."""
@@ -42,17 +39,18 @@ class Ledger:
         Times in the answers are Unix seconds by the database's clock.
         """
         keys = sorted({c.bucket for ask in asks for c in (*ask.charges, *ask.words)})
-        while True:
-            async with self._db.api.acquire() as connection, connection.transaction():
-                buckets, words = _rows(await connection.fetch(LOCK_ROWS, provider, *_columns(keys)), published)
-                missing = published.keys() - buckets.keys()
-                if not missing:
-                    now = self._now()
-                    answers = decide(asks, buckets, words, now)
-                    if any(isinstance(answer, Slot) for answer in answers):
-                        await _save(connection, provider, buckets, words)
+        async with self._db.api.acquire() as connection:
+            while True:
+                rows = await connection.fetch(READ_ROWS, provider, *_columns(keys))
+                buckets, words = _rows(rows, published)
+                if missing := published.keys() - buckets.keys():
+                    await self._add(connection, provider, sorted(missing), published)
+                    continue
+                answers = decide(asks, buckets, words, self._now())
+                if not any(isinstance(answer, Slot) for answer in answers):
                     return answers
-            await self._add(provider, sorted(missing), published)
+                if await _swap(connection, provider, rows, buckets, words):
+                    return answers
 
     async def refused(self, provider: str, published: Published, owner: bytes, limit_class: str, until: float) -> None:
         """The provider answered that there were too many requests: nothing of this class before `until`, and less of
@@ -67,8 +65,14 @@ class Ledger:
             for bucket in buckets.values():
                 bucket.advance(now)
                 bucket.refuse()
-            if buckets:
-                await _save(connection, provider, buckets, {})
+            await connection.execute(
+                SAVE_ALLOWED,
+                provider,
+                *_columns(buckets),
+                [bucket.allowed for bucket in buckets.values()],
+                [bucket.tokens for bucket in buckets.values()],
+                [from_unix(bucket.at) for bucket in buckets.values()],
+            )
 
     async def told(self, provider: str, owner: bytes, limit_class: str, remaining: float, resets_at: float) -> None:
         """The provider's headers say that `remaining` is left until `resets_at`."""
@@ -79,10 +83,10 @@ class Ledger:
         """Drop rows that nobody used for `idle` (more than a day, the longest window that is dropped)."""
         await self._db.api.execute(FORGET_IDLE, now - idle)
 
-    async def _add(self, provider: str, keys: Sequence[BucketKey], published: Published) -> None:
+    async def _add(self, connection: Conn, provider: str, keys: Sequence[BucketKey], published: Published) -> None:
         now = self._now()
         fresh = [Bucket.fresh(*published[key], now) for key in keys]
-        await self._db.api.execute(
+        await connection.execute(
             ADD_ROWS,
             provider,
             *_columns(keys),
@@ -120,19 +124,32 @@ def _rows(
     return buckets, words
 
 
-async def _save(
-    connection: Conn, provider: str, buckets: Mapping[BucketKey, Bucket], words: Mapping[BucketKey, Word]
-) -> None:
-    spoken = {key: word for key, word in words.items() if word.remaining is not None}
-    rows: list[tuple[BucketKey, float, float, float, float | None]] = []
-    rows += [(key, b.allowed, b.tokens, b.at, None) for key, b in buckets.items()]
-    rows += [(key, 0.0, 0.0, word.resets_at, word.remaining) for key, word in spoken.items()]
-    await connection.execute(
-        SAVE_ROWS,
-        provider,
-        *_columns(row[0] for row in rows),
-        [row[1] for row in rows],
-        [row[2] for row in rows],
-        [from_unix(row[3]) for row in rows],
-        [row[4] for row in rows],
-    )
+async def _swap(
+    connection: Conn,
+    provider: str,
+    read: Sequence[asyncpg.Record],
+    buckets: Mapping[BucketKey, Bucket],
+    words: Mapping[BucketKey, Word],
+) -> bool:
+    """Put the buckets and words in place of the rows read; False, and nothing is written, when one was changed."""
+    if not read:
+        return True
+    keys = [_key(row) for row in read]
+    new = [_new(row, buckets.get(key), words.get(key)) for row, key in zip(read, keys, strict=True)]
+    old = [(row["allowed"], row["tokens"], row["refilled_at"], row["believed_remaining"]) for row in read]
+    done = await connection.fetch(SWAP_ROWS, provider, *_columns(keys), *_transposed(old), *_transposed(new))
+    return len(done) == len(read)
+
+
+_State = tuple[float, float, datetime, float | None]
+
+
+def _new(row: asyncpg.Record, bucket: Bucket | None, word: Word | None) -> _State:
+    """allowed, tokens, refilled_at and believed_remaining as they shall be."""
+    if bucket is not None:
+        return (bucket.allowed, bucket.tokens, from_unix(bucket.at), None)
+    return (row["allowed"], row["tokens"], row["refilled_at"], None if word is None else word.remaining)
+
+
+def _transposed(states: Sequence[_State]) -> list[list[Any]]:
+    return [list(column) for column in zip(*states, strict=True)]

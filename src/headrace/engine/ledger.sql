@@ -1,11 +1,30 @@
--- name: lock_rows
--- The rows that a batch of asks is counted by, locked in one order.
+-- name: read_rows
+-- The rows that a batch of asks is counted by, as they are now, without a lock.
 select b.account_hash, b.limit_class, b.window_ms, b.allowed, b.tokens, b.refilled_at, b.blocked_until, b.believed_remaining
 from unnest($2::bytea[], $3::text[], $4::integer[]) as k (account_hash, limit_class, window_ms)
 join limit_buckets b on b.provider = $1 and b.account_hash = k.account_hash
   and b.limit_class = k.limit_class and b.window_ms = k.window_ms
-order by b.account_hash, b.limit_class, b.window_ms
-for update of b
+
+-- name: swap_rows
+-- The new rows in place of those that were read, all of them or none: none when another process was faster with one.
+-- The rows are locked in one order; one that was changed meanwhile no longer matches when its lock is had.
+with unchanged as (
+  select 1
+  from unnest($2::bytea[], $3::text[], $4::integer[], $5::float8[], $6::float8[], $7::timestamptz[], $8::float8[])
+    as k (account_hash, limit_class, window_ms, allowed, tokens, refilled_at, believed_remaining)
+  join limit_buckets b on b.provider = $1 and b.account_hash = k.account_hash
+    and b.limit_class = k.limit_class and b.window_ms = k.window_ms
+  where b.allowed = k.allowed and b.tokens = k.tokens and b.refilled_at = k.refilled_at
+    and b.believed_remaining is not distinct from k.believed_remaining
+  order by b.account_hash, b.limit_class, b.window_ms
+  for update of b)
+update limit_buckets b
+set allowed = k.allowed, tokens = k.tokens, refilled_at = k.refilled_at, believed_remaining = k.believed_remaining
+from unnest($2::bytea[], $3::text[], $4::integer[], $9::float8[], $10::float8[], $11::timestamptz[], $12::float8[])
+  as k (account_hash, limit_class, window_ms, allowed, tokens, refilled_at, believed_remaining)
+where b.provider = $1 and b.account_hash = k.account_hash and b.limit_class = k.limit_class and b.window_ms = k.window_ms
+  and (select count(*) from unchanged) = cardinality($2::bytea[])
+returning 1
 
 -- name: lock_class
 -- All rows of one class of an account, the provider's word included.
@@ -23,11 +42,10 @@ from unnest($2::bytea[], $3::text[], $4::integer[], $5::float8[], $6::float8[])
   as k (account_hash, limit_class, window_ms, allowed, tokens)
 on conflict do nothing
 
--- name: save_rows
-update limit_buckets b
-set allowed = k.allowed, tokens = k.tokens, refilled_at = k.refilled_at, believed_remaining = k.believed_remaining
-from unnest($2::bytea[], $3::text[], $4::integer[], $5::float8[], $6::float8[], $7::timestamptz[], $8::float8[])
-  as k (account_hash, limit_class, window_ms, allowed, tokens, refilled_at, believed_remaining)
+-- name: save_allowed
+update limit_buckets b set allowed = k.allowed, tokens = k.tokens, refilled_at = k.refilled_at
+from unnest($2::bytea[], $3::text[], $4::integer[], $5::float8[], $6::float8[], $7::timestamptz[])
+  as k (account_hash, limit_class, window_ms, allowed, tokens, refilled_at)
 where b.provider = $1 and b.account_hash = k.account_hash and b.limit_class = k.limit_class and b.window_ms = k.window_ms
 
 -- name: block
