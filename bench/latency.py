@@ -27,11 +27,12 @@ async def main() -> None:
     if chosen.quick:
         chosen.seconds = 10
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
-        server = ServeProcess(data_dir=Path(folder) / "data")
+        data_dir = Path(folder) / "data"
+        server = ServeProcess(data_dir=data_dir)
         async with StripeServer(5000, changes_per_s=20, limits="real") as provider, server:
             await server.ready()
             async with AsyncClient(server.url, server.token) as api:
-                latencies = await _measure(Stand(provider.base_url, server, api), provider, chosen.seconds)
+                latencies = await _measure(Stand(provider.base_url, server, api, data_dir), provider, chosen.seconds)
             await server.stop()
     check(bool(latencies), "no change arrived")
     latencies.sort()

@@ -35,10 +35,11 @@ def options(doc: str | None, records: int) -> argparse.Namespace:
 class Stand:
     """A provider, a server on an embedded database, a client."""
 
-    def __init__(self, provider_url: str, server: ServeProcess, api: AsyncClient) -> None:
+    def __init__(self, provider_url: str, server: ServeProcess, api: AsyncClient, data_dir: Path) -> None:
         self.provider_url = provider_url
         self.server = server
         self.api = api
+        self.data_dir = data_dir
 
     async def sync(self, collections: Mapping[str, str], **fields: Any) -> Sync:
         """A sync of these collections into a stream of its own, as fast as it can."""
@@ -115,10 +116,11 @@ async def stand(
     held = ",".join(f"{name}={records // len(names)}" for name in names) if names else records
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         provider = FakeProcess("stripe", records=held, limits="none")
-        server = ServeProcess(data_dir=Path(folder) / "data", settings={"limits_override": "none", **(settings or {})})
+        data_dir = Path(folder) / "data"
+        server = ServeProcess(data_dir=data_dir, settings={"limits_override": "none", **(settings or {})})
         async with provider, server:
             await provider.ready()
             await server.ready()
             async with AsyncClient(server.url, server.token, timeout=120) as api:
-                yield Stand(provider.url, server, api)
+                yield Stand(provider.url, server, api, data_dir)
             await server.stop()
