@@ -19,7 +19,7 @@ from headrace.stream.items import Canon
 _SHAPE = bytes.maketrans(b"0123456789.E", b"00000000000e")
 _LONG_NUMBER = b"0" * 17
 _TINY_NUMBER = b"0e-000"
-_SURROGATE = re.compile(rb"(?<!\\)((?:\\\\)*)\\(u[dD][89a-fA-F])")
+_SURROGATE = re.compile(rb"(?<!\\)((?:\\\\)*)\\(u0000|u[dD][89a-fA-F])")
 
 
 def raw_hash(raw: bytes) -> bytes:
@@ -43,8 +43,10 @@ def canonical(raw: bytes, canon: Canon) -> bytes:
         try:
             return _render(value, canon)
         except orjson.JSONEncodeError:
-            # Half a surrogate pair is no text that can be encoded; its escape, taken for plain characters, is.
-            return _render(json.loads(_SURROGATE.sub(rb"\1\\\\\2", raw), parse_float=_number, parse_int=_number), canon)
+            # Half a surrogate pair is no text that can be encoded: it is spelled out behind a zero character (which is
+            # doubled where it stands itself), and the whole is told from texts without any by the one in front.
+            text = _SURROGATE.sub(_spell_out, raw)
+            return b"\0" + _render(json.loads(text, parse_float=_number, parse_int=_number), canon)
     except (ValueError, ArithmeticError, RecursionError):
         return raw
 
@@ -61,6 +63,11 @@ def _render(value: Any, canon: Canon) -> bytes:
     for path in canon.volatile:
         _leave_out(value, path.split("."))
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _spell_out(escape: re.Match[bytes]) -> bytes:
+    backslashes, code = escape.groups()
+    return backslashes + rb"\u0000" + (rb"\u0000" if code == b"u0000" else code)
 
 
 def _number(text: str) -> Any:
