@@ -1,6 +1,7 @@
 """The database goes away and comes back: nothing is sent without a permit, and everything goes on."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,11 +20,13 @@ __all__ = ["puppets"]
 
 
 @pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
-    """A server of this test's own, which may be stopped."""
-    server = EmbeddedPostgres(tmp_path)
-    yield server
-    await server.stop()
+async def postgres() -> AsyncIterator[EmbeddedPostgres]:
+    """A server of this test's own, which may be stopped. Its path is short, so that it comes back at the same URL:
+    through the link that stands for a long one it would have another."""
+    with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        yield server
+        await server.stop()
 
 
 async def test_a_worker_outlives_the_database(postgres: EmbeddedPostgres, puppets: list[Puppet]) -> None:
