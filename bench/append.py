@@ -5,14 +5,17 @@ python bench/append.py [--quick] [--batch 1000] [--writers 1]
 
 import argparse
 import asyncio
+import gc
 import random
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import orjson
+import psutil
 
 from headrace.db.launcher import EmbeddedPostgres
 from headrace.db.migrate import migrate
@@ -61,6 +64,21 @@ def batches(first: int, total: int, size: int, revision: int) -> list[Batch]:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Records a second, and microseconds of processor time a record, here and in the server."""
+
+    rate: float
+    client_us: float
+    server_us: float
+
+
+def server_seconds(pid: int) -> float:
+    """Processor time of the server and its children so far."""
+    server = psutil.Process(pid)
+    return sum(sum(each.cpu_times()[:4]) for each in (server, *server.children(recursive=True)) if each.is_running())
+
+
 async def timed(db: Database, fence: Fence, work: list[list[Batch]]) -> tuple[float, int]:
     """(records/s, records that were not unchanged) of writers that work side by side on one stream."""
 
@@ -77,7 +95,7 @@ async def timed(db: Database, fence: Fence, work: list[list[Batch]]) -> tuple[fl
     return sum(len(batch.records) for own in work for batch in own) / seconds, changed
 
 
-async def measure(db: Database, total: int, size: int, writers: int) -> dict[str, float]:
+async def measure(db: Database, pid: int, total: int, size: int, writers: int) -> dict[str, Figure]:
     stream_id, sync_id = uuid7(), uuid7()
     await fresh(db, stream_id, sync_id)
     fence = Fence(stream_id, sync_id, 0, 0)
@@ -85,7 +103,11 @@ async def measure(db: Database, total: int, size: int, writers: int) -> dict[str
     figures = {}
     for name, revision in (("new", 0), ("unchanged", 0), ("changed", 1)):
         work = [batches(writer * share, share, size, revision) for writer in range(writers)]
-        figures[name], changed = await timed(db, fence, work)
+        gc.collect()
+        client, server = time.process_time(), server_seconds(pid)
+        rate, changed = await timed(db, fence, work)
+        client, server = time.process_time() - client, server_seconds(pid) - server
+        figures[name] = Figure(rate, client / total * 1e6, server / total * 1e6)
         assert changed == (0 if name == "unchanged" else share * writers)
     return figures
 
@@ -110,12 +132,16 @@ async def main() -> None:
         try:
             await migrate(dsn)
             db = await Database.open(dsn, ingest_size=max(6, options.writers))
-            figures = await measure(db, total, options.batch, options.writers)
+            assert server.pid is not None
+            figures = await measure(db, server.pid, total, options.batch, options.writers)
             await db.close()
         finally:
             await server.stop()
-    for name, rate in figures.items():
-        print(f"append {name:10} batch {options.batch:5} writers {options.writers:2} {rate:10,.0f} records/s")
+    for name, each in figures.items():
+        print(
+            f"append {name:10} batch {options.batch:5} writers {options.writers:2} {each.rate:10,.0f} records/s"
+            f"   client {each.client_us:5.1f} us, server {each.server_us:5.1f} us a record"
+        )
 
 
 if __name__ == "__main__":
