@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from aiohttp import web
 from holding import Holding, holding
-from shop import Asked, Shop, open_shop
+from shop import SHOP, Asked, Shop, open_shop
 
 from headrace.db.pool import Database
 from headrace.engine.confirm import confirm_deletes
@@ -67,15 +68,16 @@ async def test_a_missing_permission_stops_its_collection_and_no_other(db: Databa
 
 
 async def test_one_horizon_that_fails_does_not_disturb_the_other(db: Database) -> None:
+    patient = replace(SHOP, feeds=(replace(SHOP.feeds[0], settle=timedelta(seconds=7)),), _by_id={})
     async with open_shop() as shop:
         shop.put("order", "o1")
 
         def settled(asked: Asked) -> bool:
-            return asked.path == "/events" and float(asked.query["hi"]) < shop.now().timestamp() - 0.5
+            return asked.path == "/events" and float(asked.query["hi"]) < shop.now().timestamp() - 5
 
         shop.fail = lambda asked: web.json_response({}, status=403) if settled(asked) else None
         shop.before = lambda asked: asyncio.sleep(0.0 if settled(asked) else 0.3)
-        async with holding(db, shop, ["order"]) as held:
+        async with holding(db, shop, ["order"], patient) as held:
             await held.start()
             await held.read_to_the_end()
             turn = 0
