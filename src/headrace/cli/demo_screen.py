@@ -22,7 +22,7 @@ class Screen:
         self._latencies_s: deque[float] = deque(maxlen=10_000)
 
     def introduce(self, url: str, token: str, provider_url: str) -> None:
-        self._began = time.monotonic()
+        self._began = self._shown_at = time.monotonic()
         self._console.print(
             f"[bold]Headrace[/bold] is serving on [bold]{url}[/bold] (reference: {url}/docs)\n"
             f"A Stripe account that keeps changing is at {provider_url}\n\n"

@@ -58,9 +58,12 @@ async def _show(screen: Screen, records: int, changes_per_s: float, data_dir: Pa
         stream = await api.streams.create(slug=SLUG)
         sync = await _sync(api, stream["id"], provider_url)
         consumer = await api.consumers.create(stream_id=stream["id"], name=SLUG)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_watch_backfill(api, sync, screen))
-            tasks.create_task(_consume(api, consumer["id"], screen))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_watch_backfill(api, sync, screen))
+                tasks.create_task(_consume(api, consumer["id"], screen))
+        except ExceptionGroup as failed:  # told as any other command's error
+            raise failed.exceptions[0] from failed
 
 
 @asynccontextmanager
