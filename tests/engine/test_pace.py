@@ -427,3 +427,15 @@ def test_limits_of_the_other_mode_do_not_count() -> None:
 def test_an_override_that_is_none_is_refused_at_the_start(text: str) -> None:
     with pytest.raises(ValueError, match="HEADRACE_LIMITS_OVERRIDE"):
         override_of(Settings(limits_override=text))
+
+
+async def test_an_error_in_the_arithmetic_leaves_nobody_waiting(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Ledger, *arguments: Any) -> Any:
+        raise ZeroDivisionError
+
+    async with paced(db) as pace, asyncio.timeout(30):
+        with monkeypatch.context() as patched:
+            patched.setattr(Ledger, "reserve", broken)
+            with pytest.raises(ZeroDivisionError):
+                await sent(pace, access(provider(Limit(10, 1.0))), None, 1)
+        await sent(pace, access(provider(Limit(10, 1.0))), None, 1)

@@ -113,6 +113,7 @@ class AccountQueue:
         self._blocked: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._away = False
         self._used = clock.monotonic()
 
     async def slot(self, count: Callable[[], Counted], priority: Priority, sync_id: UUID | None) -> None:
@@ -181,27 +182,37 @@ class AccountQueue:
             raise
 
     async def _serve(self) -> None:
-        away = False
-        while self._waiting:
-            self._wake.clear()
-            now = self._now()
-            batch = self._waiting.order(_MOST_ASKS, partial(self._ready, now))
-            if not batch:
-                await self._pause(self._next_moment() - now)
-                continue
-            lanes, asks = self._asks(batch, now)
-            published = {key: limit for waiter in batch for key, limit in waiter.counted.published.items()}
-            try:
-                answers = await self._ledger.reserve(self._provider, published, asks)
-            except OUTAGE as error:
-                if not away:
-                    log.warning("ledger_unreachable", provider=self._provider, error=type(error).__name__)
-                away = True
-                await self._clock.sleep(_DATABASE_AWAY_S)
-                continue
-            away = False
-            self._deliver(batch, lanes, answers)
+        """Until nobody waits. An error that is nobody's fault here must not leave anybody waiting for ever."""
+        try:
+            while self._waiting:
+                self._wake.clear()
+                now = self._now()
+                batch = self._waiting.order(_MOST_ASKS, partial(self._ready, now))
+                if batch:
+                    await self._ask(batch, now)
+                else:
+                    await self._pause(self._next_moment() - now)
+        except Exception as error:
+            log.exception("pace_failed", provider=self._provider)
+            for waiter in self._waiting:
+                self._waiting.remove(waiter)
+                if not waiter.granted.done():
+                    waiter.granted.set_exception(error)
         self._forget_lanes()
+
+    async def _ask(self, batch: Sequence[_Waiter], now: float) -> None:
+        lanes, asks = self._asks(batch, now)
+        published = {key: limit for waiter in batch for key, limit in waiter.counted.published.items()}
+        try:
+            answers = await self._ledger.reserve(self._provider, published, asks)
+        except OUTAGE as error:
+            if not self._away:
+                log.warning("ledger_unreachable", provider=self._provider, error=type(error).__name__)
+            self._away = True
+            await self._clock.sleep(_DATABASE_AWAY_S)
+        else:
+            self._away = False
+            self._deliver(batch, lanes, answers)
 
     def _asks(self, batch: Sequence[_Waiter], now: float) -> tuple[list[LaneKey], list[Ask]]:
         """The batch's asks, and behind them those for requests that are expected to follow."""

@@ -7,6 +7,7 @@ was refused for coming too often. No message, log line or error holds a secret o
 """
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -175,6 +176,17 @@ class Transport:
         raise ProviderFailed(f"{provider.name}: {message}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """What one try came to: an answer or a fault, or both. `unsent`: nothing can have reached the provider.
+    `retry_at`: the provider wants no further try before."""
+
+    response: Response | None = None
+    fault: Fault | None = None
+    unsent: bool = False
+    retry_at: datetime | None = None
+
+
 class _Call:
     """One `run`: the credential in use, which a 401 may replace once, and how requests are answered."""
 
@@ -200,44 +212,44 @@ class _Call:
         """The good answer to a request, after as many tries as are due to it."""
         tries = refusals = 0
         while True:
-            response, fault, unsent, retry_at = await self._try(request, tries + refusals + 1)
-            self._tell(fault)
-            if fault is None and response is not None:
-                return response
-            assert fault is not None
+            done = await self._try(request, tries + refusals + 1)
+            self._tell(done.fault)
+            if done.fault is None:
+                assert done.response is not None
+                return done.response
+            fault = done.fault
             if fault.kind in ("rate", "quota"):
                 refusals += 1
-                again = retry_at is None and refusals < _REFUSALS
+                again = done.retry_at is None and refusals < _REFUSALS
             elif fault.kind == "auth":
                 again = await self._renewed()
             else:
                 tries += 1
-                repeatable = request.safe or unsent
+                repeatable = request.safe or done.unsent
                 again = fault.kind == "transient" and repeatable and tries < _TRIES[self._priority]
-            attempts = tries + refusals
             if not again:
-                self._log(request, fault, attempts, response)
-                raise ReadFailed(fault, max(attempts, 1), retry_at)
+                attempts = max(tries + refusals, 1)
+                self._log(request, fault, attempts, done.response)
+                raise ReadFailed(fault, attempts, done.retry_at)
             metrics.RETRIES.labels(self._access.provider.slug, fault.kind).inc()
             if fault.kind == "transient":
-                asked_for = retry_after_s(response) if response is not None else None
+                asked_for = retry_after_s(done.response) if done.response is not None else None
                 await self._t._clock.sleep(max(backoff_s(tries), min(asked_for or 0.0, _LONGEST_WAIT_S)))
 
-    async def _try(self, request: Request, attempt: int) -> tuple[Response | None, Fault | None, bool, datetime | None]:
-        """One try: (response, fault, whether nothing was sent, the moment before which none is wanted)."""
+    async def _try(self, request: Request, attempt: int) -> _Try:
         access = self._access
         try:
             response = await self._exchange(request)
         except Blocked as blocked:
-            return None, Fault("rate", blocked.summary), True, blocked.until
+            return _Try(fault=Fault("rate", blocked.summary), unsent=True, retry_at=blocked.until)
         except _BROKEN as error:
-            return None, self.scrubbed(broken(error)), never_sent(error), None
+            return _Try(fault=self.scrubbed(broken(error)), unsent=never_sent(error))
         fault = verdict(access.provider, request, response)
         refused = fault is not None and fault.kind in ("rate", "quota")
         until = await self._t._pace.learn(access, request, response, attempt, refused=refused)
         if until is not None and fault is None:
             fault = Fault("rate", "the provider answered that there were too many requests")
-        return response, None if fault is None else self.scrubbed(fault), False, None
+        return _Try(response, None if fault is None else self.scrubbed(fault))
 
     async def _exchange(self, request: Request) -> Response:
         """Send the request and follow where it is led to, each step with a permit of its own."""
