@@ -183,3 +183,48 @@ async def test_when_the_process_stops_waiting_calls_end(log: Log, consumer: Cons
     await consumer.dispatcher.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_nobody_is_answered_before_the_disk_has_it(
+    log: Log, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn commits without waiting for the disk; the answer waits for a flush that began after it."""
+    await log.append(record("a"))
+    flushing, may_flush = asyncio.Event(), asyncio.Event()
+    flush = consumer.dispatcher._flush
+    to_disk = flush._to_disk
+
+    async def slow_disk() -> None:
+        flushing.set()
+        await may_flush.wait()
+        await to_disk()
+
+    monkeypatch.setattr(flush, "_to_disk", slow_disk)
+    taking = asyncio.create_task(consumer.take(1))
+    await flushing.wait()
+    assert (await consumer.counts()).num_ack_pending == 1, "it is committed"
+    assert not taking.done()
+    may_flush.set()
+    token = (await taking)["a"]
+    may_flush.clear()
+    acking = asyncio.create_task(consumer.ack(token))
+    while (await consumer.counts()).num_ack_pending:
+        assert not acking.done()
+    may_flush.set()
+    await acking
+
+
+async def test_when_the_flush_fails_the_callers_are_told(
+    log: Log, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.append(record("a"))
+
+    async def broken() -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(consumer.dispatcher._flush, "_to_disk", broken)
+        with pytest.raises(ConnectionResetError):
+            await consumer.take(1)
+    assert (await consumer.counts()).num_ack_pending == 1, "the outcome was unknown, and was this"
+    assert await consumer.take(1) == {}

@@ -16,6 +16,7 @@ from importlib.resources import files
 from uuid import UUID
 
 _PARAMETER = re.compile(r"\$(\d+)")
+_COMMENT = re.compile(r"--.*\n")
 _NAME = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
 
 
@@ -65,4 +66,4 @@ def inline(statements: str, *values: UUID | int) -> str:
     """The statements with `values` written in for $1, $2, …, for the simple protocol: several statements in one trip
     to the server, which takes no parameters. Ids and whole numbers only: nothing that could end a literal."""
     written = [f"'{UUID(bytes=value.bytes)}'::uuid" if isinstance(value, UUID) else f"{int(value)}" for value in values]
-    return _PARAMETER.sub(lambda match: written[int(match.group(1)) - 1], statements)
+    return _PARAMETER.sub(lambda match: written[int(match.group(1)) - 1], _COMMENT.sub("", statements))

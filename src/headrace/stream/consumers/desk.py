@@ -16,6 +16,7 @@ from typing import Any
 from headrace.db.pool import Database
 from headrace.errors import TooManyRequests
 from headrace.stream.consumers import pending, storage
+from headrace.stream.consumers.flush import Flush
 from headrace.stream.consumers.pending import Estimate, Pending
 from headrace.stream.consumers.state import Settle, State
 from headrace.stream.consumers.storage import Key
@@ -62,8 +63,12 @@ class _Work:
 class Desk:
     """Serves one consumer. `idle` is called when it has nothing more to do."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, key: Key, tokens: Tokens, idle: Callable[[], None]) -> None:
+    def __init__(
+        self, db: Database, wakeups: Wakeups, flush: Flush, key: Key, tokens: Tokens, idle: Callable[[], None]
+    ) -> None:
         self.tokens = tokens
+        self._flush = flush
+        self._answering: set[asyncio.Task[None]] = set()
         self._db = db
         self._wakeups = wakeups
         self._key = key
@@ -103,8 +108,9 @@ class Desk:
                 hung_up.cancel()
             if not receive.answer.done():
                 receive.answer.cancel()
-                self._receives.remove(receive)
-                self._call()
+                if receive in self._receives:
+                    self._receives.remove(receive)
+                    self._call()
 
     async def settle(self, settle: Settle) -> None:
         """Returns when what the call says is committed."""
@@ -118,6 +124,9 @@ class Desk:
             self._serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._serving
+        for answering in self._answering:
+            answering.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
 
     def _call(self) -> None:
         self._called.set()
@@ -215,29 +224,51 @@ class Desk:
                 raise
             return
         self._state, self._pending = state, waiting
-        for settling in work.settlings:
-            if not settling.done.done():
-                settling.done.set_result(None)
         state.ripen(now)
         if settles and (was_full or state.due):
             self._wakeups.appended(self._key.stream_id)  # the room or the message that another process waits for
-        if waiting is not None:
-            self._answer(work.receives, taken, waiting)
+        answers = self._answers(work.receives, taken, waiting) if waiting is not None else []
+        answering = asyncio.create_task(self._tell(work.settlings, answers))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
 
-    def _answer(self, receives: Sequence[_Receive], taken: Taken, waiting: Pending) -> None:
+    def _answers(
+        self, receives: Sequence[_Receive], taken: Taken, waiting: Pending
+    ) -> "list[tuple[_Receive, list[StoredRecord], Taken, Delivered]]":
+        """Of the calls that a turn served: those that are now answered, which no longer wait."""
         now = asyncio.get_running_loop().time()
         mint = self.tokens.mint
+        answers = []
         for receive, records in zip(receives, taken.answers, strict=True):
             if receive.answer.done():
                 self._release(records, taken)
-                continue
-            if not records and receive.deadline > now:
-                continue
-            messages = [
-                (mint(record.record_id, record.updated_idx, taken.turn, taken.generation), record) for record in records
-            ]
-            self._receives.remove(receive)
-            receive.answer.set_result(Delivered(messages, waiting.num_pending, waiting.out))
+            elif records or receive.deadline <= now:
+                turn, generation = taken.turn, taken.generation
+                messages = [(mint(each.record_id, each.updated_idx, turn, generation), each) for each in records]
+                answers.append((receive, records, taken, Delivered(messages, waiting.num_pending, waiting.out)))
+                self._receives.remove(receive)
+        return answers
+
+    async def _tell(
+        self,
+        settlings: Sequence[_Settling],
+        answers: "Sequence[tuple[_Receive, list[StoredRecord], Taken, Delivered]]",
+    ) -> None:
+        """Answer what a turn did, once it is on the disk."""
+        try:
+            if settlings or any(records for _, records, *_ in answers):
+                await self._flush.wait()
+        except BaseException as error:
+            self._fail(_Work([*settlings], [receive for receive, *_ in answers]), error)
+            return
+        for settling in settlings:
+            if not settling.done.done():
+                settling.done.set_result(None)
+        for receive, records, taken, delivered in answers:
+            if receive.answer.done():
+                self._release(records, taken)
+            else:
+                receive.answer.set_result(delivered)
 
     def _release(self, records: Sequence[StoredRecord], taken: Taken) -> None:
         """The caller hung up while the turn was under way: its messages go back as if they had not been handed out."""
@@ -246,6 +277,7 @@ class Desk:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             done.add_done_callback(lambda each: each.cancelled() or each.exception())  # nobody waits for it
             self._settlings.append(_Settling(Settle("release", deliveries), done))
+            self._call()
 
     def _fail(self, work: _Work, error: BaseException) -> None:
         futures: list[asyncio.Future[Any]] = [settling.done for settling in work.settlings]

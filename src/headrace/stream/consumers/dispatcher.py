@@ -6,13 +6,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from headrace.db.pool import Database
+from headrace.db.queries import load
 from headrace.stream.consumers import storage
 from headrace.stream.consumers.desk import Delivered, Desk
+from headrace.stream.consumers.flush import Flush
 from headrace.stream.consumers.state import Action, Settle
 from headrace.stream.consumers.storage import Key
 from headrace.stream.consumers.tokens import Tokens
 from headrace.stream.wake import Wakeups
 
+_FLUSH = load(__package__, "turn.sql").flush
 _KEPT_S = 60.0
 
 
@@ -26,6 +29,7 @@ class Dispatcher:
     def __init__(self, db: Database, wakeups: Wakeups) -> None:
         self._db = db
         self._wakeups = wakeups
+        self._flush = Flush(lambda: db.api.execute(_FLUSH))
         self._desks: dict[Key, Desk] = {}
         self._leaving: set[Key] = set()
 
@@ -64,6 +68,7 @@ class Dispatcher:
     async def close(self) -> None:
         """End what waits; the callers see a CancelledError."""
         await asyncio.gather(*(desk.close() for desk in list(self._desks.values())))
+        await self._flush.close()
 
     async def _settle(
         self,
@@ -88,7 +93,7 @@ class Dispatcher:
             desk = self._desks.get(key)
             if desk is None:
                 desk = self._desks[key] = Desk(
-                    self._db, self._wakeups, key, Tokens(secret), lambda: self._let_go_later(key)
+                    self._db, self._wakeups, self._flush, key, Tokens(secret), lambda: self._let_go_later(key)
                 )
         return desk
 

@@ -16,6 +16,7 @@ from headrace.stream.consumers.filters import Filters
 from headrace.stream.consumers.state import Group, Message, Settings, State
 
 _SQL = load(__package__, "turn.sql")
+_BEGIN = _SQL.begin
 _BEGIN_KNOWN = _SQL.begin_known
 _END_TURN = _SQL.end_turn
 _LOCK_CONSUMER = _SQL.lock_consumer
@@ -41,7 +42,8 @@ class Key:
 async def turn(conn: Conn, key: Key, known: State | None) -> AsyncIterator[State]:
     """A transaction under the consumer's lock, with the state in force: `known` where that still is it.
 
-    End it with `commit`; left without, it is rolled back. Raises NotFound when the consumer was deleted.
+    End it with `commit`; left without, it is rolled back. What is committed is on the disk only after a `Flush`. Raises
+    NotFound when the consumer was deleted.
     """
     try:
         if known is not None:
@@ -51,7 +53,7 @@ async def turn(conn: Conn, key: Key, known: State | None) -> AsyncIterator[State
             yield known
         else:
             if known is None:
-                await conn.execute("begin")
+                await conn.execute(_BEGIN)
             yield await lock(conn, key)
     finally:
         if conn.is_in_transaction():
