@@ -234,6 +234,23 @@ async def test_a_write_goes_before_the_backfills_that_wait(db: Database) -> None
     assert position <= 2 + 3, "after those whose slots were given out already"
 
 
+async def test_another_processs_backfill_yields_to_changes_and_does_not_starve(db: Database) -> None:
+    done: Counter[Priority] = Counter()
+    async with paced(db) as one, paced(db) as other:
+        who = access(provider(Limit(30, 1.0)))
+
+        async def ask(pace: Pace, priority: Priority) -> None:
+            while done.total() < 150:
+                async with pace.permit(who, None, THINGS, priority):
+                    done[priority] += 1
+
+        await asyncio.gather(
+            *(ask(one, Priority.CHANGES) for _ in range(8)), *(ask(other, Priority.BACKFILL) for _ in range(8))
+        )
+    assert done[Priority.CHANGES] > 1.5 * done[Priority.BACKFILL]
+    assert done[Priority.BACKFILL] > 5
+
+
 async def test_syncs_of_an_account_share_it_fairly(db: Database) -> None:
     done: Counter[UUID] = Counter()
     greedy, modest = sync(RateLimit(1000, 1)), sync(RateLimit(1000, 1))

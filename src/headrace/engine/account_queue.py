@@ -21,15 +21,15 @@ from headrace.engine.bucket import Ask, BucketKey, Charge, Later, Slot
 from headrace.engine.ledger import Ledger
 from headrace.engine.limits import ALL, Counted
 from headrace.engine.outage import OUTAGE
-from headrace.engine.precedence import FairQueue, Priority
+from headrace.engine.precedence import FLOOR, FairQueue, Priority
 from headrace.errors import HeadraceError
 
 log = structlog.get_logger(__name__)
 
 HORIZON_S = {Priority.MUTATION: 0.25, Priority.CHANGES: 0.2, Priority.SWEEP: 0.175, Priority.BACKFILL: 0.15}
 """How far ahead slots are taken. Processes that have more pressing requests get theirs first, since they reach farther;
-whoever has waited for `_AGED_S` reaches as far as all."""
-_AGED_S = 1.0
+a priority that has had none in this process for a while reaches as far as all, for one request."""
+_STARVED_S = 1.0
 _MOST_ASKS = 64
 _MOST_AHEAD = 48
 _LIVELY_S = 0.25
@@ -95,9 +95,10 @@ class _Waiter:
     def lane(self) -> LaneKey:
         return (self.counted.charges, self.counted.words)
 
-    def ask(self, now: float) -> Ask:
-        aged = now - self.since > _AGED_S
-        return Ask(*self.lane, HORIZON_S[Priority.MUTATION if aged else self.priority])
+    def starved_s(self) -> float:
+        """How long its priority may be passed over by others: five slots of the slowest limit, a second at least."""
+        slowest = max((window_s / allowed for allowed, window_s in self.counted.published.values()), default=0.0)
+        return max(_STARVED_S, FLOOR * slowest)
 
 
 class AccountQueue:
@@ -110,6 +111,7 @@ class AccountQueue:
         self._waiting: FairQueue[_Waiter] = FairQueue()
         self._lanes: dict[LaneKey, _Lane] = {}
         self._next_slot: dict[BucketKey, float] = {}
+        self._granted_at: dict[Priority, float] = {}
         self._blocked: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -217,7 +219,7 @@ class AccountQueue:
     def _asks(self, batch: Sequence[_Waiter], now: float) -> tuple[list[LaneKey], list[Ask]]:
         """The batch's asks, and behind them those for requests that are expected to follow."""
         lanes = [waiter.lane for waiter in batch]
-        asks = [waiter.ask(now) for waiter in batch]
+        asks = [Ask(*waiter.lane, self._horizon_s(waiter, now)) for waiter in batch]
         for key in dict.fromkeys(lanes):
             ahead = min(self._lane(key).ahead, _MOST_ASKS - len(asks))
             lanes += [key] * ahead
@@ -233,6 +235,7 @@ class AccountQueue:
                 self._next_slot |= zip((charge.bucket for charge in key[0]), answer.following, strict=True)
                 if waiter is not None and wants:
                     self._waiting.remove(waiter, served=True)
+                    self._granted_at[waiter.priority] = now
                     waiter.granted.set_result(answer)
                 elif key in self._lanes:
                     self._lanes[key].stock.append(answer)
@@ -244,6 +247,10 @@ class AccountQueue:
                     self._lane(key).not_before[waiter.priority] = answer.at
 
     # ── moments ──
+
+    def _horizon_s(self, waiter: _Waiter, now: float) -> float:
+        passed_over = now - max(waiter.since, self._granted_at.get(waiter.priority, 0.0))
+        return HORIZON_S[Priority.MUTATION if passed_over > waiter.starved_s() else waiter.priority]
 
     async def _begun(self, slot: Slot, endpoint: str) -> bool:
         """Wait for the slot's beginning; whether it may still be used then."""
