@@ -42,6 +42,16 @@ async def test_the_head_holds_what_was_there_at_the_call(db: Database) -> None:
                 assert await held.copies(shop, ["order", "item", "tag", "document"])
 
 
+async def test_the_head_holds_the_second_of_two_changes_within_a_second(db: Database) -> None:
+    async with open_shop() as shop, holding(db, shop, ["order"], max_poll_ms=3_600_000) as held:
+        await held.start()
+        await held.read_to_the_end()
+        for n in range(3):
+            shop.put("order", "o1", items=[], n=n)
+            assert await wait(held, "head", 20_000)
+            assert await held.copies(shop, ["order"])
+
+
 async def test_settled_is_past_the_call_by_the_providers_clock(db: Database) -> None:
     async with open_shop() as shop, holding(db, shop, ["order"], max_poll_ms=3_600_000) as held:
         await held.start()

@@ -61,7 +61,8 @@ class Aside:
                 items = await self._children(collection_id, upstream_id)
             if items:
                 await self._intake.take(items, MENDED, [])
-                await pool.execute(PUT_BACK, fence.stream_id, fence.sync_id, collection_id, row["what"], upstream_id)
+                key = (fence.stream_id, fence.sync_id, collection_id, row["what"], upstream_id)
+                await pool.execute(PUT_BACK, *key, row["retry_at"])
         await self.load()
 
     async def _children(self, collection_id: str, parent_id: str) -> list[Item]:

@@ -6,12 +6,15 @@ from typing import Any, Literal
 from headrace.clock import iso
 from headrace.control.syncs import Sync
 from headrace.db.pool import Database
+from headrace.db.queries import load
 from headrace.engine import patch, status
 from headrace.engine.checkpoints import load_checkpoints
 from headrace.engine.reach import Reach, reaches
 from headrace.engine.settled import CLOCKS_APART
 from headrace.providers.kit import Provider
 from headrace.stream.wake import Wakeups
+
+_PUT_OFF = load(__package__, "intake.sql").still_put_off
 
 Level = Literal["head", "settled"]
 LOOK_EVERY = timedelta(milliseconds=100)
@@ -22,20 +25,25 @@ async def wait(
 ) -> tuple[bool, list[dict[str, Any]]]:
     """Start a read and wait for it, at most `timeout_ms`.
 
-    `head`: every collection has finished a read of changes that began after the call. `settled`: each is known to be
-    complete and final past the call, by the provider's clock. Returns whether that is so, and how far each is.
+    `head`: every collection has finished a read of changes that began after the call, and what this read could not
+    tell the newest picture of was fetched. `settled`: each is known to be complete and final past the call, by the
+    provider's clock. Returns whether that is so, and how far each is.
     """
     called = db.clock.now()
     deadline = db.clock.monotonic() + timeout_ms / 1000
     async with db.transaction() as conn:
         await patch.request_run(conn, sync, called)
         mark = called + await status.provider_offset(conn, sync) + CLOCKS_APART
+    read_at: datetime | None = None
     while True:
         async with db.api.acquire() as conn:
             found = reaches(provider, sync, await load_checkpoints(conn, sync.stream_id, sync.id))
-        ok = len(found) == len(sync.collection_ids) and all(
-            _there(reach, level, called, mark) for reach in found.values()
-        )
+            ok = len(found) == len(sync.collection_ids) and all(
+                _there(reach, level, called, mark) for reach in found.values()
+            )
+            if ok:
+                read_at = read_at or db.clock.now()
+                ok = not await conn.fetchval(_PUT_OFF, sync.stream_id, sync.id, list(found), read_at)
         left = deadline - db.clock.monotonic()
         if ok or left <= 0:
             return ok, [{"id": key, "level": level, "through": _through(reach, level)} for key, reach in found.items()]

@@ -29,9 +29,9 @@ do update set reason = excluded.reason, attempts = set_aside.attempts + 1,
 returning retry_at
 
 -- name: put_back
--- What was set aside has been read.
+-- What was set aside until $6 has been read; unless it was put off anew meanwhile.
 delete from set_aside
-where stream_id = $1 and sync_id = $2 and collection_id = $3 and what = $4 and upstream_id = $5
+where stream_id = $1 and sync_id = $2 and collection_id = $3 and what = $4 and upstream_id = $5 and retry_at = $6
 
 -- name: aside
 -- What is set aside and due to be tried again, oldest first.
@@ -45,9 +45,18 @@ select min(retry_at) from set_aside
 where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[])
 
 -- name: put_off
--- A record to be fetched at $6, when the fetch can tell which of its pictures is the newest.
+-- A record to be fetched at $6, when the fetch can tell which of its pictures is the newest. One that waits for its
+-- fetch already is not put off further, or a record that never rests would never be fetched.
 insert into set_aside
   (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at)
 values ($1, $2, $3, 'record', $4, $5, 'it changed twice within a moment', 0, $6, $7)
 on conflict (stream_id, sync_id, collection_id, what, upstream_id)
-do update set retry_at = least(set_aside.retry_at, excluded.retry_at)
+do update set
+  retry_at = case when set_aside.retry_at <= $7 then excluded.retry_at
+    else least(set_aside.retry_at, excluded.retry_at) end,
+  first_at = case when set_aside.retry_at <= $7 and set_aside.attempts = 0 then $7 else set_aside.first_at end
+
+-- name: still_put_off
+-- How many records that were put off at $4 or before are still to be fetched.
+select count(*) from set_aside
+where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and attempts = 0 and first_at <= $4
