@@ -61,10 +61,15 @@ class Stand:
         while (await self.api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:
             await asyncio.sleep(0.05)
 
-    async def read_through(self, sync: Sync) -> None:
-        """Wait until a backfill that was asked for is done."""
-        while any(row["phase"] == "backfill" for row in await self.api.syncs.collections(sync["id"])):
-            await asyncio.sleep(0.05)
+    async def read_again(self, sync: Sync) -> None:
+        """Ask for a backfill of every collection, and wait until all are done."""
+        before = await self._backfilled(sync)
+        await self.api.syncs.backfill(sync["id"])
+        while any(moment in (None, before[name]) for name, moment in (await self._backfilled(sync)).items()):
+            await asyncio.sleep(0.02)
+
+    async def _backfilled(self, sync: Sync) -> dict[str, str | None]:
+        return {row["id"]: row["backfill_completed_at"] for row in await self.api.syncs.collections(sync["id"])}
 
     async def count(self, sync: Sync) -> int:
         """How many records the stream holds of the sync."""
