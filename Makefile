@@ -2,7 +2,7 @@
 # The environment is made in .venv by the first of them; a second run finds it there.
 
 BIN := .venv/bin
-JOBS ?= 2
+JOBS ?= 4
 
 .PHONY: help demo test lint bench lock clean
 
