@@ -234,7 +234,7 @@ async def test_a_write_goes_before_the_backfills_that_wait(db: Database) -> None
     assert position <= 2 + 3, "after those whose slots were given out already"
 
 
-async def test_another_processs_backfill_yields_to_changes_and_does_not_starve(db: Database) -> None:
+async def test_neither_priority_starves_beside_another_process_that_always_wants(db: Database) -> None:
     done: Counter[Priority] = Counter()
     async with paced(db) as one, paced(db) as other:
         who = access(provider(Limit(30, 1.0)))
@@ -247,8 +247,7 @@ async def test_another_processs_backfill_yields_to_changes_and_does_not_starve(d
         await asyncio.gather(
             *(ask(one, Priority.CHANGES) for _ in range(8)), *(ask(other, Priority.BACKFILL) for _ in range(8))
         )
-    assert done[Priority.CHANGES] > 1.5 * done[Priority.BACKFILL]
-    assert done[Priority.BACKFILL] > 5
+    assert min(done[Priority.CHANGES], done[Priority.BACKFILL]) >= 10
 
 
 async def test_syncs_of_an_account_share_it_fairly(db: Database) -> None:
