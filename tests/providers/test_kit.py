@@ -2,6 +2,8 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from headrace.providers import SLUGS, installed
 from headrace.providers.kit import (
     Children,
     Collection,
+    Discovery,
     Feed,
+    Found,
     LimitPolicy,
     Listing,
     Page,
@@ -82,6 +86,26 @@ def test_reads_go_up_through_all_parents() -> None:
     assert made.reads(["x:a"]) == {"x:a"}
     assert [each.id for each in made.embedded_in("x:b")] == ["x:c"]
     assert made.embedded_in("x:a") == ()
+
+
+def test_an_account_has_its_own_collections_beside_and_in_place_of_the_fixed_ones() -> None:
+    def made(key: str, found: Found) -> Collection:
+        return Collection(key, found.name, listing=Listing(page))
+
+    def feeds(wanted: Mapping[str, Found]) -> tuple[Feed, ...]:
+        return tuple(Feed(f"of {key}", frozenset({key}), page) for key in wanted)
+
+    discovery = Discovery(page=lambda ctx, cursor: iter(()), collection=made, feeds=feeds)  # type: ignore[arg-type]
+    fixed = provider(Collection("x:a", "A", listing=Listing(page)), Collection("x:b", "B", listing=Listing(page)))
+    found = {key: Found("", key, key.upper(), {}, {}, key) for key in ("x:b", "x:own")}
+    account = replace(fixed, discovery=discovery, _by_id={}).of_account(found)
+    assert {each.id: each.name for each in account.collections} == {"x:a": "A", "x:b": "X:B", "x:own": "X:OWN"}
+    assert [feed.name for feed in account.feeds_of("x:own")] == ["of x:own"]
+    assert fixed.of_account(found) is fixed
+    with pytest.raises(ImplementationError, match="calls itself"):
+        replace(
+            fixed, discovery=replace(discovery, collection=lambda key, found: made("x:z", found)), _by_id={}
+        ).of_account(found)
 
 
 def test_plain_credentials_go_into_a_header() -> None:

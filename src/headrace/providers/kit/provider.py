@@ -1,7 +1,7 @@
 """A provider and its collections, as data."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -149,6 +149,19 @@ class Provider:
 
     def collection(self, collection_id: str) -> Collection | None:
         return self._by_id.get(collection_id)
+
+    def of_account(self, found: Mapping[str, Found]) -> "Provider":
+        """This provider as one account has it: with the collections that it was found to have, by id, in place of
+        fixed ones with the same id, and with the feeds that cover them."""
+        if self.discovery is None or not found:
+            return self
+        own = {key: self.discovery.collection(key, each) for key, each in found.items()}
+        for key, collection in own.items():
+            if collection.id != key:
+                raise ImplementationError(f"the collection made for {key} calls itself {collection.id}")
+        fixed = (collection for collection in self.collections if collection.id not in own)
+        feeds = (*self.feeds, *self.discovery.feeds(found))
+        return replace(self, collections=(*fixed, *own.values()), feeds=feeds, _by_id={})
 
     def feeds_of(self, collection_id: str) -> tuple[Feed, ...]:
         return tuple(feed for feed in self.feeds if collection_id in feed.covers)
