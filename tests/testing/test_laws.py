@@ -262,7 +262,7 @@ def test_polite_counts_windows_and_refusals() -> None:
     def log(moments: list[float], statuses: list[int]) -> RequestLog:
         made = RequestLog()
         for moment, status in zip(moments, statuses, strict=True):
-            made.add(Entry(began + moment, "GET", "/", "", status, ""))
+            made.add(Entry(began + moment, "GET", "/", "", status, "", refused=status == 429))
         return made
 
     spaced = [turn * 0.05 for turn in range(200)]

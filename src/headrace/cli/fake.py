@@ -8,7 +8,7 @@ from headrace.cli.process import run
 
 
 def fake(
-    provider: Annotated[Literal["stripe"], typer.Argument(help="Which provider's.")],
+    provider: Annotated[str, typer.Argument(help="Which provider's; for a wrong one those that there are are told.")],
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same account.")] = 1,
     records: Annotated[str, typer.Option(help="How many objects in all; or by collection: customers=600,…")] = "1000",
@@ -19,12 +19,14 @@ def fake(
     ] = ["none"],  # noqa: B006 - typer copies it
 ) -> None:
     """Run a server that behaves as the provider's does, and misbehaves on demand, until Ctrl-C."""
-    from headrace.testing.stripe.__main__ import serve
+    from headrace.testing.command import fake as fake_of
+    from headrace.testing.command import serve
 
     standing = [each for each in faults if each != "none"]
     try:
         run(
             serve(
+                fake_of(provider),
                 port=port,
                 seed=seed,
                 records=records,

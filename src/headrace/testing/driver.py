@@ -14,7 +14,19 @@ from yarl import URL
 
 from headrace.clock import from_unix
 from headrace.http import Request, Response
-from headrace.providers.kit import Account, Context, Cursor, Fault, Faulted, Page, PageFunction, Provider, Window
+from headrace.providers.kit import (
+    Account,
+    Context,
+    Cursor,
+    Fault,
+    Faulted,
+    Found,
+    Page,
+    PageFunction,
+    Partitions,
+    Provider,
+    Window,
+)
 
 R = TypeVar("R")
 _RETRIED = frozenset({"rate", "quota", "transient"})
@@ -25,7 +37,8 @@ class Driver:
     """Sends what page functions ask for, signed, to the provider at `properties["base_url"]`.
 
     Faults that pass are tried again, `tries` times in all, after `wait_s`; others are raised as `Faulted`. `asked` are
-    the requests sent so far. `offset` is how far the provider's clock is ahead, as its Date header says.
+    the requests sent so far. `offset` is how far the provider's clock is ahead, as its Date header says. `provider` is
+    the one given, and after `discover` the provider as the account has it.
     """
 
     def __init__(
@@ -52,20 +65,50 @@ class Driver:
         """The present in the provider's clock."""
         return from_unix(time()) + self.offset
 
-    def context(self, collections: Iterable[str]) -> Context:
+    def context(self, collections: Iterable[str] = (), partition: str | None = None) -> Context:
         known = {name: value for name, value in self._properties.items() if name not in self._kind.secret}
-        return Context(known, self.now(), self.provider.reads(collections))
+        return Context(known, self.now(), self.provider.reads(collections), partition)
 
     async def verify(self) -> Account:
         """Whose credential it is; the provider's clock is known thereafter. Raises Refused, Faulted."""
         return await self.run(self._kind.verify(self._properties, self.now()))
 
+    async def discover(self) -> dict[str, Found]:
+        """Find the account's own collections, by id; `provider` has them from then on. Raises Faulted."""
+        discovery = self.provider.discovery
+        assert discovery is not None, f"{self.provider.slug} finds no collections of an account's own"
+        found: dict[str, Found] = {}
+        cursor: Cursor | None = None
+        while True:
+            page, cursor = await self.run(discovery.page(self.context(), _through_json(cursor)))
+            for each in page:
+                found[each.collection_id or f"{self.provider.slug}:{each.scope}.{each.upstream_id}"] = each
+            if cursor is None:
+                self.provider = self.provider.of_account(found)
+                return found
+
+    async def partitions(self, source: Partitions | None) -> list[str | None]:
+        """The ids of all partitions; `[None]` where a collection has none. Raises Faulted."""
+        if source is None:
+            return [None]
+        found: list[str | None] = []
+        cursor: Cursor | None = None
+        while True:
+            pairs, cursor = await self.run(source.page(self.context(), _through_json(cursor)))
+            found += (key for key, _ in pairs)
+            if cursor is None:
+                return found
+
     async def page(
-        self, function: PageFunction, collections: Iterable[str], window: Window, cursor: Cursor | None
+        self,
+        function: PageFunction,
+        collections: Iterable[str],
+        window: Window,
+        cursor: Cursor | None,
+        partition: str | None = None,
     ) -> Page:
-        """One page. The cursor goes through JSON first, as it does through a checkpoint."""
-        kept = None if cursor is None else orjson.loads(orjson.dumps(cursor))
-        return await self.run(function(self.context(collections), window, kept))
+        """One page."""
+        return await self.run(function(self.context(collections, partition), window, _through_json(cursor)))
 
     async def run(self, steps: Generator[Request, Response, R]) -> R:
         """Answer the requests of a generator until it returns. Raises Faulted."""
@@ -124,3 +167,8 @@ class Driver:
             ahead = parsedate_to_datetime(headers["date"]) - from_unix(time())
             if abs(ahead - self.offset) > _SKEW:
                 self.offset = ahead if abs(ahead) > _SKEW else timedelta(0)
+
+
+def _through_json(cursor: Cursor | None) -> Cursor | None:
+    """The cursor as it comes back from a checkpoint."""
+    return None if cursor is None else orjson.loads(orjson.dumps(cursor))

@@ -51,7 +51,7 @@ class ProviderServer:
         self.clock = ServerClock()
         self.faults = Faults(REQUEST_KINDS | STATE_KINDS | self.kinds, seed, faults)
         self.control = Control(self)
-        self._limiter = Limiter()
+        self.limiter = Limiter()
         self._alive: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -136,14 +136,16 @@ class ProviderServer:
             return self.control.answer(call)
         moment = time()
         reply, fault = self._before(call) if self.faults else (None, "")
+        used_up = None
         if reply is None:
-            used_up = self._limiter.take(self.allowances(call), monotonic()) if self.limits == "real" else None
+            used_up = self.limiter.take(self.allowances(call), monotonic()) if self.limits == "real" else None
             reply = self.answer(call) if used_up is None else self.refusal("rate_limited", call, None, used_up.reason)
             if self.faults:
                 reply, struck = self._after(call, reply)
                 fault = fault or struck
         key = self.credential(call)
-        self.log.add(Entry(moment, call.method, call.path, call.raw_query, reply.status, key, fault))
+        refused = used_up is not None or fault == "rate_limited"
+        self.log.add(Entry(moment, call.method, call.path, call.raw_query, reply.status, key, fault, refused))
         return reply
 
     def _before(self, call: Call) -> tuple[Reply | None, str]:

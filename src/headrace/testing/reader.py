@@ -7,13 +7,16 @@ import orjson
 
 from headrace.providers.kit import (
     Collection,
+    Cursor,
     Delete,
     Faulted,
+    Feed,
     Item,
     Listing,
     Mention,
     Page,
     PageFunction,
+    Partitions,
     Record,
     Window,
 )
@@ -48,6 +51,7 @@ class Reader:
     def __init__(self, driver: Driver, collections: Sequence[str]) -> None:
         self.driver = driver
         self.collections = tuple(collections)
+        self._tokens: dict[str, Cursor | None] = {}
         self.copy = Copy({collection.id: collection.canon for collection in driver.provider.collections})
 
     def collection(self, collection_id: str) -> Collection:
@@ -56,15 +60,16 @@ class Reader:
             raise Broken(f"{self.driver.provider.slug} has no collection {collection_id}")
         return found
 
-    def listings(self, of: Iterable[str] | None = None) -> list[tuple[Listing, tuple[str, ...]]]:
-        """The listings that lead to these collections, each with those that it carries: its own and embedded ones."""
+    def listings(self, of: Iterable[str] | None = None) -> list[tuple[Listing, tuple[str, ...], Partitions | None]]:
+        """The listings that lead to these collections, each with those that it carries (its own and embedded ones) and
+        with the partitions over which it is read."""
         asked = frozenset(self.collections if of is None else of)
         found = []
         for collection in self.driver.provider.collections:
             carried = (collection, *self.driver.provider.embedded_in(collection.id))
             wanted = tuple(each.id for each in carried if each.id in asked)
             if collection.listing is not None and wanted:
-                found.append((collection.listing, wanted))
+                found.append((collection.listing, wanted, collection.partitions))
         return found
 
     async def pages(
@@ -73,14 +78,23 @@ class Reader:
         collections: Iterable[str],
         window: Window = EVERYTHING,
         between: Between = nothing,
+        partitions: Partitions | None = None,
     ) -> list[Page]:
-        """A window, read to its end. A cursor that died leads to its start again. Raises Broken for a list that goes
-        in circles."""
+        """A window, read to its end in each partition. A cursor that died leads to its start again. Raises Broken for
+        a list that goes in circles."""
         wanted = tuple(collections)
+        read: list[Page] = []
+        for partition in await self.driver.partitions(partitions):
+            read += await self._pages(function, wanted, window, between, partition)
+        return read
+
+    async def _pages(
+        self, function: PageFunction, wanted: tuple[str, ...], window: Window, between: Between, partition: str | None
+    ) -> list[Page]:
         read: list[Page] = []
         seen: set[bytes] = set()
         restarts = 0
-        page = await self.driver.page(function, wanted, window, None)
+        page = await self.driver.page(function, wanted, window, None, partition)
         while True:
             read.append(page)
             if page.next is None:
@@ -90,13 +104,13 @@ class Reader:
             seen.add(place)
             between()
             try:
-                page = await self.driver.page(function, wanted, window, page.next)
+                page = await self.driver.page(function, wanted, window, page.next, partition)
             except Faulted as error:
                 restarts += 1
                 if error.fault.kind != "restart" or restarts > _MOST_RESTARTS:
                     raise
                 seen.clear()
-                page = await self.driver.page(function, wanted, window, None)
+                page = await self.driver.page(function, wanted, window, None, partition)
 
     async def take(self, items: Iterable[Item]) -> None:
         """Take the items of wanted collections into the copy, and fetch what must be fetched."""
@@ -143,45 +157,83 @@ class Reader:
         )
         return page.items
 
+    async def begin(self) -> None:
+        """Take the present token of each feed of tokens: what a backfill that follows cannot lose."""
+        for feed in self.driver.provider.feeds:
+            if feed.start is not None and any(each in feed.covers for each in self.collections):
+                page = await self.driver.run(feed.start(self.driver.context(self.collections)))
+                need(page.next is not None, f"the start of the feed {feed.name} gives no token")
+                self._tokens[feed.name] = page.next
+
     async def backfill(self, between: Between = nothing) -> None:
         """Everything, through the listings."""
-        for listing, carried in self.listings():
-            for page in await self.pages(listing.page, carried, between=between):
+        for listing, carried, partitions in self.listings():
+            for page in await self.pages(listing.page, carried, between=between, partitions=partitions):
                 await self.take(page.items)
 
     async def catch_up(self, since: datetime) -> None:
-        """What changed since: feeds, each collection's own changes, then a sweep where no feed tells of deletes."""
-        await self.read_feeds(since)
-        for collection_id in self.collections:
-            for changes in self.collection(collection_id).changes:
-                lo = since if changes.lookback is None else since - changes.lookback
-                for page in await self.pages(changes.page, [collection_id], Window(lo, None)):
-                    await self.take(page.items)
-        await self.sweep([each for each in self.collections if not self.fed(each)])
+        """What changed since: every reading of changes, then a sweep of what they do not tell completely."""
+        await self.read_changes(since)
+        await self.sweep([each for each in self.collections if not self.told(each)])
 
-    async def read_feeds(self, since: datetime, *, backwards: bool = False) -> None:
-        """The feeds from then on; `backwards` takes their pages in in the opposite order."""
+    async def read_changes(self, since: datetime, *, backwards: bool = False) -> None:
+        """The feeds, each collection's own changes and lists of deletions, from then on (a feed of tokens: from its
+        token on); `backwards` takes all pages in in the opposite order."""
+        read: list[Page] = []
         for feed in self.driver.provider.feeds:
-            covered = [each for each in self.collections if each in feed.covers]
-            if covered:
-                read = await self.pages(feed.page, covered, Window(since, None))
-                for page in reversed(read) if backwards else read:
-                    await self.take(page.items)
+            read += await self.feed_pages(feed, since)
+        for collection in map(self.collection, self.collections):
+            read += await self.changes_pages(collection, since)
+            if (deleted := collection.deleted) is not None:
+                window = Window(since, None)
+                read += await self.pages(deleted.page, [collection.id], window, partitions=collection.partitions)
+        for page in reversed(read) if backwards else read:
+            await self.take(page.items)
 
-    def fed(self, collection_id: str) -> bool:
-        """Whether a feed tells of all changes of this collection, deletes included."""
+    async def changes_pages(self, collection: Collection, since: datetime) -> list[Page]:
+        """What the collection's own readings of changes give from then on."""
+        read: list[Page] = []
+        for changes in collection.changes:
+            window = Window(since if changes.lookback is None else since - changes.lookback, None)
+            read += await self.pages(changes.page, [collection.id], window, partitions=collection.partitions)
+        return read
+
+    async def feed_pages(self, feed: Feed, since: datetime) -> list[Page]:
+        """What the feed tells of these collections from then on, or from its token on."""
+        covered = [each for each in self.collections if each in feed.covers]
+        if not covered:
+            return []
+        if feed.position == "time":
+            return await self.pages(feed.page, covered, Window(since, None))
+        read: list[Page] = []
+        token, more = self._tokens.get(feed.name), True
+        need(token is not None, f"the feed {feed.name} is read before `begin` took its token")
+        while more:
+            page = await self.driver.page(feed.page, covered, EVERYTHING, token)
+            need(page.next is not None, f"the feed {feed.name} gives no token with its page")
+            need(not page.more or page.next != token, f"the feed {feed.name} goes in circles at {token!r}")
+            token, more = page.next, page.more
+            read.append(page)
+        self._tokens[feed.name] = token
+        return read
+
+    def told(self, collection_id: str) -> bool:
+        """Whether the readings of changes tell all that happens to this collection, deletes included."""
         collection = self.collection(collection_id)
-        covered = any(collection_id in feed.covers for feed in self.driver.provider.feeds)
-        return covered and collection.deletes in ("feed", "never") and not collection.changes
+        if collection.deletes not in ("feed", "list", "flag", "never"):
+            return False
+        if any(changes.field == "created" for changes in collection.changes):
+            return False
+        return bool(collection.changes) or any(collection_id in feed.covers for feed in self.driver.provider.feeds)
 
     async def sweep(self, collections: Sequence[str], between: Between = nothing) -> list[tuple[str, str]]:
         """Enumerate these collections and take away what is not there any more: confirmed by a fetch where the
         collection has one, else missed by two whole passes. The ids that were taken away."""
         removed: list[tuple[str, str]] = []
-        for listing, carried in self.listings(collections):
-            missed = await self._missed(listing, carried, between)
+        for listing, carried, partitions in self.listings(collections):
+            missed = await self._missed(listing, carried, partitions, between)
             unsure = [key for key in missed if self.collection(key[0]).fetch is None]
-            again = set(await self._missed(listing, carried, between)) if unsure else set()
+            again = set(await self._missed(listing, carried, partitions, between)) if unsure else set()
             for collection_id, record_id in missed:
                 held = self.copy.held[collection_id, record_id]
                 mention = Mention(collection_id, record_id, self.driver.now(), held.parent)
@@ -196,11 +248,13 @@ class Reader:
                     removed.append((collection_id, record_id))
         return removed
 
-    async def _missed(self, listing: Listing, carried: Sequence[str], between: Between) -> list[tuple[str, str]]:
+    async def _missed(
+        self, listing: Listing, carried: Sequence[str], partitions: Partitions | None, between: Between
+    ) -> list[tuple[str, str]]:
         """What the copy held before the pass, and no page of it showed."""
         held = [(collection, key) for collection in carried for key in self.copy.alive(collection)]
         seen: set[tuple[str, str]] = set()
-        for page in await self.pages(listing.page, carried, between=between):
+        for page in await self.pages(listing.page, carried, between=between, partitions=partitions):
             seen.update((item.collection, item.id) for item in page.items if isinstance(item, Record | Mention))
             await self.take(page.items)
         return [key for key in held if key not in seen and self.copy.held[key].raw is not None]

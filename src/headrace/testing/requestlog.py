@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One request. `moment` is Unix seconds by this machine's clock, when it arrived; `key` is the credential,
-    shortened; `fault` names the fault that struck, if one did."""
+    shortened; `fault` names the fault that struck, if one did; `refused`: there were too many requests."""
 
     moment: float
     method: str
@@ -18,6 +18,7 @@ class Entry:
     status: int
     key: str
     fault: str = ""
+    refused: bool = False
 
 
 class RequestLog:

@@ -161,19 +161,6 @@ def whole(counts: Mapping[str, int], each: Mapping[str, Pattern]) -> dict[str, i
     return full
 
 
-def parse_records(text: str) -> int | dict[str, int]:
-    """How many objects: `1000` in all, or by collection, `customers=600,charges=400`. Raises ValueError."""
-    if text.isascii() and text.isdigit():
-        return int(text)
-    counts: dict[str, int] = {}
-    for part in text.split(","):
-        name, _, count = part.partition("=")
-        if not (count.isascii() and count.isdigit()):
-            raise ValueError(f"records: give a number, or name=number,…; {part!r} is neither")
-        counts[name.strip()] = int(count)
-    return counts
-
-
 def spread(records: int, each: Mapping[str, Pattern]) -> dict[str, int]:
     """Counts that make `records` objects in all, children included, in the proportions of the catalogue.
 
