@@ -5,7 +5,6 @@ python -m bench.first_load [--quick] [--records 200000]
 """
 
 import asyncio
-import time
 
 from bench.report import figure
 from bench.stand import options, stand
@@ -16,12 +15,12 @@ COLLECTIONS = {"stripe:customer": "customers", "stripe:charge": "charges"}
 async def main() -> None:
     chosen = options(__doc__, 200_000)
     async with stand(chosen.records, of=COLLECTIONS.values()) as here:
-        began = time.perf_counter()
-        sync = await here.sync(COLLECTIONS)
-        await here.complete(sync)
-        seconds = time.perf_counter() - began
+        with here.spent() as spent:
+            sync = await here.sync(COLLECTIONS)
+            await here.complete(sync)
         held = await here.same(sync, COLLECTIONS)
-    figure(f"first load of {held:,} records", held / seconds, "records/s", at_least=25_000)
+    figure(f"first load of {held:,} records", held / spent.seconds, "records/s", at_least=25_000)
+    spent.report(held)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@ the provider's limits overridden; and the comparison of the copy with the provid
 
 import argparse
 import asyncio
+import re
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import httpx2
 import orjson
 import psutil
 
-from bench.report import check
+from bench.report import check, figure
 from headrace.client import AsyncClient, Sync
 from headrace.testing.processes import FakeProcess, ServeProcess
 from headrace.testing.stripe import fingerprint
@@ -32,14 +35,54 @@ def options(doc: str | None, records: int) -> argparse.Namespace:
     return parsed
 
 
+@dataclass(slots=True)
+class Spent:
+    """What a block took: seconds by the clock, and of processor time in each process."""
+
+    seconds: float = 0.0
+    serve: float = 0.0
+    database: float = 0.0
+    provider: float = 0.0
+
+    def report(self, records: int) -> None:
+        """Processor time a record, process by process: on a machine with other work a truer figure than the rate."""
+        for name in ("serve", "database", "provider"):
+            figure(f"  processor time of {name}", getattr(self, name) / records * 1e6, "us a record")
+
+
 class Stand:
     """A provider, a server on an embedded database, a client."""
 
-    def __init__(self, provider_url: str, server: ServeProcess, api: AsyncClient, data_dir: Path) -> None:
+    def __init__(
+        self,
+        provider_url: str,
+        server: ServeProcess,
+        api: AsyncClient,
+        data_dir: Path,
+        provider_pid: int | None = None,
+    ) -> None:
         self.provider_url = provider_url
         self.server = server
         self.api = api
         self.data_dir = data_dir
+        self._provider_pid = provider_pid
+
+    @contextmanager
+    def spent(self) -> Iterator[Spent]:
+        """What the block takes; filled in at its end."""
+        spent = Spent()
+        before, began = self._busy(), time.perf_counter()
+        yield spent
+        spent.seconds = time.perf_counter() - began
+        spent.serve, spent.database, spent.provider = (
+            after - earlier for after, earlier in zip(self._busy(), before, strict=True)
+        )
+
+    def _busy(self) -> tuple[float, float, float]:
+        own = psutil.Process(self.server.pid).cpu_times()
+        serve = own.user + own.system
+        provider = 0.0 if self._provider_pid is None else busy_s([self._provider_pid])
+        return serve, busy_s([self.server.pid]) - serve, provider
 
     async def sync(self, collections: Mapping[str, str], **fields: Any) -> Sync:
         """A sync of these collections into a stream of its own, as fast as it can."""
@@ -61,12 +104,23 @@ class Stand:
         while (await self.api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:
             await asyncio.sleep(0.05)
 
-    async def read_again(self, sync: Sync) -> None:
-        """Ask for a backfill of every collection, and wait until all are done."""
-        before = await self._backfilled(sync)
-        await self.api.syncs.backfill(sync["id"])
+    async def read_again(self, sync: Sync, held: int) -> Spent:
+        """Ask for a backfill of every collection; what it took until all of the `held` records were found unchanged."""
+        before, compared = await self._backfilled(sync), await self._compared()
+        with self.spent() as spent:
+            await self.api.syncs.backfill(sync["id"])
+            while await self._compared() < compared + held:
+                await asyncio.sleep(0.02)
         while any(moment in (None, before[name]) for name, moment in (await self._backfilled(sync)).items()):
             await asyncio.sleep(0.02)
+        return spent
+
+    async def _compared(self) -> int:
+        # The status of the collections would tell it too, but it counts the records held each time it is asked.
+        async with httpx2.AsyncClient(base_url=self.server.url) as server:
+            text = (await server.get("/metrics")).text
+        found = re.findall(r"^headrace_records_unchanged_total\{.*\} (\S+)$", text, re.MULTILINE)
+        return sum(int(float(each)) for each in found)
 
     async def _backfilled(self, sync: Sync) -> dict[str, str | None]:
         return {row["id"]: row["backfill_completed_at"] for row in await self.api.syncs.collections(sync["id"])}
@@ -127,5 +181,5 @@ async def stand(
             await provider.ready()
             await server.ready()
             async with AsyncClient(server.url, server.token, timeout=120) as api:
-                yield Stand(provider.url, server, api, data_dir)
+                yield Stand(provider.url, server, api, data_dir, provider.pid)
             await server.stop()

@@ -64,7 +64,7 @@ class _Waiting:
 
 
 class Ingest:
-    """Appends in order, merged. `stored` is called after each append that changed something.
+    """Appends in order, merged. `stored` is called after each append.
 
     The first append that is fenced ends it: that and every later load fails with `Fenced`, and nothing of them is
     stored. Errors of the database that pass are waited out for as long as they last; `trouble` then says which. A load
@@ -150,8 +150,7 @@ class Ingest:
                     _fail(loads[0], error)
                 else:
                     self._finish(loads, appended.unclear)
-                    if appended.head:
-                        self._stored(appended)
+                    self._stored(appended)
                 alone = max(0, alone - 1)
             self._ready.clear()
 
