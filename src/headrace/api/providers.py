@@ -11,7 +11,7 @@ from headrace.api.credential_shapes import ProviderObject, Providers
 from headrace.api.paging import listed
 from headrace.api.services import services_of
 from headrace.errors import NotFound
-from headrace.providers import SLUGS
+from headrace.providers import SLUGS, readable
 from headrace.providers.kit import Collection, CredentialKind, Provider
 
 router = APIRouter(tags=["providers"])
@@ -37,7 +37,7 @@ async def get_provider(
 
 
 def _shown(slug: str, provider: Provider | None) -> dict[str, Any]:
-    """`provider` None: one of the contract's whose connector is not installed here."""
+    """`provider` None: one of the contract's whose connector is not installed here. `available`: syncs can be made."""
     if provider is None:
         return {
             "slug": slug,
@@ -52,7 +52,7 @@ def _shown(slug: str, provider: Provider | None) -> dict[str, Any]:
     return {
         "slug": slug,
         "name": provider.name,
-        "available": True,
+        "available": readable(provider),
         "kinds": [_kind(kind) for kind in provider.kinds],
         "collections": [_collection(provider, collection) for collection in provider.collections],
         "discovers_collections": provider.discovery is not None,

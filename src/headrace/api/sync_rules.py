@@ -8,6 +8,7 @@ from headrace.api.services import Services
 from headrace.api.sync_fields import SyncCreate
 from headrace.db.pool import Conn
 from headrace.errors import Invalid, NotFound
+from headrace.providers import readable
 from headrace.vault import credentials
 from headrace.vault.credentials import Credential
 from headrace.vault.drafts import Draft
@@ -19,9 +20,9 @@ def check_create(services: Services, body: SyncCreate) -> Draft | None:
     given = body.model_fields_set & {"credential", "credential_id"}
     if len(given) != 1:
         errors.update({name: ["give exactly one of credential and credential_id"] for name in given or {"credential"}})
-    if body.provider not in services.providers:
-        installed = ", ".join(sorted(services.providers))
-        raise Invalid({**errors, "provider": [f"has no connector installed here; there are: {installed}"]})
+    available = sorted(slug for slug, provider in services.providers.items() if readable(provider))
+    if body.provider not in available:
+        raise Invalid({**errors, "provider": [f"cannot be read here; there are: {', '.join(available)}"]})
     draft: Draft | None = None
     try:
         check_collections(services, body.provider, body.collection_ids)

@@ -23,3 +23,9 @@ def installed() -> dict[str, Provider]:
             raise ImplementationError(f"the entry point '{point.name}' ({point.value}) is not a kit.Provider")
         found[provider.slug] = provider
     return found
+
+
+def readable(provider: Provider) -> bool:
+    """Whether there is anything to read: a connector may know a provider's credentials before its collections, and
+    then its credentials can be imported, and no sync be made."""
+    return bool(provider.collections) or provider.discovery is not None

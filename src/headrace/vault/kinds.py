@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from headrace.http import Request, Response
+from headrace.vault.grants import ACCESS_TOKEN, Grant, Link, Properties, Refused
 
-Properties = Mapping[str, Any]
+__all__ = ["Account", "CredentialKind", "Properties", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class CredentialKind:
     `verify` yields requests, receives responses and returns the Account; it raises `Refused` when the provider
     definitely refuses. Both are given the present in the provider's clock, since some signatures carry the time.
     `idle_life_s` is how long an unused grant lives, None: for ever.
+
+    `grant` says how short-lived access tokens are had from the properties; `sign` and `verify` then find the token
+    among the properties as `access_token`. `link` says how a person grants it in a browser. `needs_oauth_app`: the
+    grant is worth nothing without the app through which it was given.
     """
 
     kind: str
@@ -52,7 +57,14 @@ class CredentialKind:
     """Older spellings of the kind itself."""
     idle_life_s: float | None = None
     needs_oauth_app: bool = False
+    grant: Grant | None = None
+    link: Link | None = None
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The properties of a credential in use that nobody may see: its secrets, and the token made of them."""
+        return self.secret if self.grant is None else self.secret | {ACCESS_TOKEN}
 
-class Refused(Exception):
-    """The provider definitely refuses the secret. The message is the reason, without the secret."""
+    def mints(self, properties: Properties) -> bool:
+        """Whether access tokens are made of these properties (else what they hold is used as it is)."""
+        return self.grant is not None and self.grant.applies(properties)

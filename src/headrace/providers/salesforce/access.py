@@ -1,0 +1,200 @@
+"""How Salesforce is reached: addresses, versions, credentials, what its refusals mean, how often it may be asked.
+
+Sources: https://help.salesforce.com (OAuth authorization flows: web server flow, refresh token flow),
+https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest (status codes and error responses, limit info
+header), .../atlas.en-us.salesforce_app_limits_cheatsheet.meta (API request limits).
+"""
+
+import re
+from collections.abc import Generator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from headrace.providers.kit import (
+    Account,
+    CredentialKind,
+    Fault,
+    Limit,
+    LimitPolicy,
+    Properties,
+    Refused,
+    Remaining,
+    Request,
+    Response,
+    TooMany,
+    retry_after_s,
+)
+from headrace.providers.kit.auth import bearer
+from headrace.providers.kit.forms import REFRESH_TOKEN, properties, text
+from headrace.providers.kit.oauth import TokenEndpoint, address, at
+from headrace.vault.grants import ACCESS_TOKEN, App, Grant, Link
+
+VERSION = "v65.0"
+"""The API version in the path `/services/data/{VERSION}`."""
+
+HOSTS = ("*.salesforce.com", "*.force.com", "*.salesforce.mil", "*.sfcrmproducts.cn")
+_INSTANCE = (
+    r"^https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.(salesforce\.com|force\.com|salesforce\.mil|sfcrmproducts\.cn)/?$"
+)
+_LOGIN = "https://login.salesforce.com"
+_TEST = "https://test.salesforce.com"
+
+
+def base_url(properties: Mapping[str, Any]) -> str:
+    """The instance that the last token answer named: it moves with the org."""
+    return str(properties.get("base_url") or properties["instance_url"]).rstrip("/")
+
+
+def prepare(request: Request) -> Request:
+    return request
+
+
+# ───────────────────────────── credentials ─────────────────────────────
+
+
+def _login_host(told: Properties) -> str:
+    """Where tokens are asked for: the org's own My Domain works for production and sandboxes alike; the hosts of other
+    instances sign in centrally. Without an instance: login.salesforce.com, for a sandbox test.salesforce.com."""
+    instance = str(told.get("instance_url") or "").rstrip("/")
+    host = urlsplit(instance).hostname or ""
+    if host.endswith((".my.salesforce.com", ".my.salesforce.mil")):
+        return instance
+    return _TEST if told.get("sandbox") is True or host.startswith("cs") else _LOGIN
+
+
+def _learn(answer: Mapping[str, Any]) -> Properties:
+    """The instance. An emulator that names itself is reached by its development `base_url`, and is not kept."""
+    instance = answer.get("instance_url")
+    if not isinstance(instance, str) or urlsplit(instance).hostname in ("127.0.0.1", "localhost"):
+        return {}
+    if not re.fullmatch(_INSTANCE, instance):
+        raise Refused("the token endpoint names an instance that is no host of Salesforce's")
+    return {"instance_url": instance}
+
+
+_TOKENS = TokenEndpoint(lambda told: at(told, f"{_login_host(told)}/services/oauth2/token"), learn=_learn)
+
+
+def _verify(held: Properties, now: datetime) -> Generator[Request, Response, Account]:
+    """The Organization row, which the scope `api` lets every user read: its id is the account, and whether it is a
+    sandbox."""
+    soql = "SELECT Id, Name, IsSandbox FROM Organization LIMIT 1"
+    response = yield Request(f"/services/data/{VERSION}/query", query=(("q", soql),), accept=(401,))
+    if response.status == 401:
+        raise Refused(f"Salesforce refuses it: {_error(response)[1]}")
+    row = response.json()["records"][0]
+    learned = {} if held.get("name") else {"name": str(row["Name"])}
+    return Account(id=str(row["Id"]), learned=learned, mode="test" if row.get("IsSandbox") else "live")
+
+
+def _parameters(app: App, told: Properties) -> Mapping[str, str]:
+    return {"scope": "api refresh_token"}
+
+
+OAUTH2 = CredentialKind(
+    kind="salesforce_oauth2",
+    schema=properties(
+        ["instance_url", "refresh_token"],
+        instance_url=text("Instance URL", "Such as https://acme.my.salesforce.com.", pattern=_INSTANCE),
+        refresh_token=REFRESH_TOKEN,
+        name=text("Name"),
+        sandbox={"type": "boolean", "title": "Sandbox", "description": "Signs in at test.salesforce.com."},
+    ),
+    secret=frozenset({"refresh_token"}),
+    sign=bearer(ACCESS_TOKEN),
+    verify=_verify,
+    older_names=("salesforce",),
+    needs_oauth_app=True,
+    # No answer tells how long a token lives: the session's idle time, 15 minutes to 24 hours, two by default. So it is
+    # renewed when it is refused, and an hour is only the time after which it is not trusted unasked.
+    # Rotation of refresh tokens is a switch of the connected app.
+    grant=Grant(_TOKENS.refresh, spends=True, life_s=3600),
+    link=Link(
+        address=address(lambda told: at(told, f"{_login_host(told)}/services/oauth2/authorize")),
+        exchange=_TOKENS.exchange,
+        parameters=_parameters,
+        pkce=True,
+    ),
+)
+
+KINDS = (OAUTH2,)
+
+# ─────────────────────────────── refusals ──────────────────────────────
+
+_QUOTA = "REQUEST_LIMIT_EXCEEDED"
+_BUSY = ("SERVER_UNAVAILABLE", "UNABLE_TO_LOCK_ROW", "UNKNOWN_EXCEPTION", "REQUEST_RUNNING_TOO_LONG")
+_SPLIT = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED", "EXCEEDED_ID_LIMIT")
+_FORBIDDEN = ("INSUFFICIENT_ACCESS", "API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INVALID_TYPE")
+
+
+def _error(response: Response) -> tuple[str, str]:
+    """(errorCode, message): a list of errors from the API, an object from the token endpoint."""
+    try:
+        answer = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        return "", f"HTTP status {response.status}"
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    if not isinstance(first, dict):
+        return "", f"HTTP status {response.status}"
+    code = str(first.get("errorCode") or first.get("error") or "")
+    return code, str(first.get("message") or first.get("error_description") or code or response.status)
+
+
+def fault(response: Response) -> Fault | None:
+    """Classify an answer by its errorCode, for the status alone says little (a 403 may be the day's quota)."""
+    status = response.status
+    if 200 <= status < 300:
+        return None
+    code, message = _error(response)
+    if code == _QUOTA:
+        return Fault("rate" if "Concurrent" in message else "quota", message)
+    if code in _BUSY or status in (408, 425, 420) or status >= 500:
+        return Fault("split" if code in _SPLIT else "transient", message)
+    if code in _SPLIT:
+        return Fault("split", message)
+    if code == "INVALID_QUERY_LOCATOR":
+        return Fault("restart", message)
+    if code == "INVALID_REPLICATION_DATE":
+        return Fault("expired", message)
+    if status == 401 or code == "INVALID_SESSION_ID":
+        return Fault("auth", message)
+    if code in _FORBIDDEN or status == 403:
+        return Fault("permission", message)
+    if status in (404, 410) or code == "ENTITY_IS_DELETED":
+        return Fault("gone", message)
+    return Fault("rate" if status == 429 else "bad" if status == 400 else "config", message)
+
+
+def _too_many(response: Response) -> TooMany | None:
+    """The daily quota is a rolling 24 hours, so some of it comes back soon: asked again after a quarter of an hour."""
+    code, message = _error(response) if response.status >= 400 else ("", "")
+    if code == _QUOTA:
+        return TooMany(60.0 if "Concurrent" in message else 900.0)
+    return TooMany(retry_after_s(response)) if response.status == 429 else None
+
+
+_USAGE = re.compile(r"\bapi-usage=(\d+)/(\d+)")
+
+
+def _remaining(response: Response) -> tuple[Remaining, ...]:
+    """`Sforce-Limit-Info: api-usage=896/15000`, the org's rolling 24 hours. A fifth of it is left to the customer."""
+    found = _USAGE.search(response.headers.get("sforce-limit-info", ""))
+    if found is None:
+        return ()
+    used, allowed = int(found[1]), int(found[2])
+    return (Remaining(max(0.0, allowed * 0.8 - used)),)
+
+
+LIMITS = LimitPolicy(
+    limits=(Limit(28_800, 86_400), Limit(20, 1)),
+    concurrent=20,  # 25 requests of more than 20 seconds at once are refused
+    too_many=_too_many,
+    remaining=_remaining,
+)
+
+
+def default_rate_limit(mode: str) -> tuple[int, int]:
+    return (28_800, 86_400)

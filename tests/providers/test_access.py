@@ -1,0 +1,61 @@
+"""How each provider is reached: its kinds of credential, as the contract names them, and what is signed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from headrace.providers import installed
+from headrace.providers.kit import CredentialKind
+
+KINDS: Mapping[str, tuple[set[str], set[str]]] = {
+    # kind: (properties that are not secret, secret ones), as the HTTP contract lists them
+    "github_app": ({"account_type", "account_login", "installation_id"}, set()),
+    "github_token": (set(), {"token"}),
+    "salesforce_oauth2": ({"instance_url", "name"}, {"refresh_token"}),
+    "stripe_key": ({"name", "test"}, {"secret"}),
+    "stripe_oauth2": ({"stripe_user_id", "scope", "test"}, {"access_token", "refresh_token"}),
+}
+
+
+def kinds() -> dict[str, CredentialKind]:
+    return {kind.kind: kind for provider in installed().values() for kind in provider.kinds}
+
+
+def test_the_kinds_are_those_of_the_contract() -> None:
+    assert set(kinds()) >= set(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_has_the_properties_of_the_contract(name: str) -> None:
+    kind = kinds()[name]
+    plain, secret = KINDS[name]
+    Draft202012Validator.check_schema(kind.schema)
+    assert kind.secret == secret
+    named = set(kind.schema["properties"])
+    assert plain | secret | {"base_url"} <= named
+    assert set(kind.schema["required"]) <= named
+    assert kind.schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: kind.kind)
+def test_what_a_grant_and_a_link_name_is_in_the_schema(kind: CredentialKind) -> None:
+    named: set[str] = set(kind.schema["properties"])
+    if kind.grant is not None:
+        assert set(kind.grant.of) <= named
+    if kind.link is not None:
+        assert set(kind.link.asks) <= named
+        assert kind.grant is not None or kind.link.keeps_access_token
+
+
+def test_no_two_kinds_have_a_name_in_common() -> None:
+    names: list[str] = []
+    for kind in kinds().values():
+        names += [kind.kind, *kind.older_names]
+    assert len(names) == len(set(names))
+
+
+def test_no_older_name_takes_a_present_ones_place() -> None:
+    every: dict[str, Any] = kinds()
+    assert not {older for kind in every.values() for older in kind.older_names} & every.keys()
