@@ -49,6 +49,8 @@ def _page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
 def _read(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
     if delivery.headers.get("x-shop-signature") != secret:
         raise NotGenuine("the signature does not hold")
+    if delivery.headers.get("x-shop-url", delivery.url) != delivery.url:
+        raise NotGenuine("the signature holds for another address")
     orjson.loads(delivery.body)
     return []
 

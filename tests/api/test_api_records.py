@@ -122,6 +122,11 @@ async def test_a_deleted_sync_takes_its_records_along(admin: Caller, shelf: Shel
     await admin.fails(404, "GET", f"{PATH}/{record['id']}")
 
 
+async def test_a_purge_of_a_misspelt_collection_is_refused(admin: Caller, shelf: Shelf) -> None:
+    errors = await admin.invalid("DELETE", f"/v1/syncs/{shelf.sync_id}/records?collection_id=shop:ordre", None)
+    assert errors == {"collection_id": ["is not a collection of shop"]}
+
+
 async def test_a_purge_removes_what_is_held_with_a_plan_before(admin: Caller, shelf: Shelf) -> None:
     await shelf.put("a")
     await shelf.put("b", collection="shop:customer")

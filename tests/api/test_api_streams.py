@@ -41,6 +41,8 @@ async def test_what_was_read_can_be_sent_back(admin: Caller, stream: dict[str, A
         ({}, {"slug": ["is required"]}),
         ({"slug": 5}, {"slug": ["must be a string"]}),
         ({"slug": None}, {"slug": ["must be a string"]}),
+        ({"slug": "Not A Slug"}, {"slug": ["must be 1 to 63 of a-z, 0-9, _ and -"]}),
+        ({"slug": "a\n"}, {"slug": ["must be 1 to 63 of a-z, 0-9, _ and -"]}),
         ({"slug": "a", "event_days": 1.5}, {"event_days": ["must be an integer"]}),
         ({"slug": "a", "event_days": True}, {"event_days": ["must be an integer"]}),
         ({"slug": "a", "event_days": "7"}, {"event_days": ["must be an integer"]}),
@@ -93,7 +95,7 @@ async def test_a_stream_with_a_consumer_cannot_be_deleted(admin: Caller, stream:
     consumer = await admin.ok("POST", "/v1/http-consumers", {"stream_id": stream["id"]})
     for params in ({}, {"dry_run": "true"}):
         errors = await admin.invalid("DELETE", f"/v1/streams/{stream['id']}", None, params=params)
-        assert errors == {"id": ["still has 1 consumers; delete them first"]}
+        assert errors == {"id": ["still has 1 consumer; delete it first"]}
     await admin.ok("DELETE", f"/v1/http-consumers/{consumer['id']}")
     await admin.ok("DELETE", f"/v1/streams/{stream['id']}")
 

@@ -62,6 +62,22 @@ async def test_a_webhook_that_is_not_genuine_does_nothing(
     assert not await hinted(services, sync)
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"<html>"])
+async def test_a_webhook_that_cannot_be_read_is_a_400_and_does_nothing(
+    admin: Caller, sync: dict[str, Any], services: Services, body: bytes
+) -> None:
+    path = await address(admin, sync)
+    refused = await admin.fails(400, "POST", path, content=body, headers=SIGNED)
+    assert "cannot be read as one of shop" in refused["summary"]
+    assert not await hinted(services, sync)
+
+
+async def test_the_signed_address_is_the_public_one_with_its_query(admin: Caller, sync: dict[str, Any]) -> None:
+    path = await address(admin, sync)
+    public = f"https://headrace.example{path}?portal=1%202"
+    await admin.ok("POST", f"{path}?portal=1%202", {}, headers={**SIGNED, "X-Shop-Url": public})
+
+
 async def test_an_address_without_its_secret_takes_nothing(
     admin: Caller, sync: dict[str, Any], services: Services
 ) -> None:

@@ -119,4 +119,12 @@ _REASONS = {
 def reason_of(error: Mapping[str, Any]) -> str:
     """Why a field does not hold, in plain words and without its value."""
     template = _REASONS.get(error["type"])
-    return error["msg"] if template is None else template.format(**error.get("ctx", {}))
+    return error["msg"] if template is None else template.format(**_plain(error.get("ctx", {})))
+
+
+def _plain(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds as people write them: 0, not 0.0."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in context.items()
+    }

@@ -171,7 +171,7 @@ def render(consumer: Consumer) -> dict[str, Any]:
         "ack_wait_ms": consumer.ack_wait_ms,
         "max_deliver": consumer.max_deliver,
         "max_ack_pending": consumer.max_ack_pending,
-        "filters": dict(consumer.filters),
+        "filters": {name: consumer.filters[name] for name in Filters.model_fields},
         "metadata": verbatim(consumer.metadata),
         "created_at": iso(consumer.created_at),
         "updated_at": iso(consumer.updated_at),

@@ -1,13 +1,14 @@
 """/v1/streams"""
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 
 from headrace.api import shapes
@@ -15,7 +16,7 @@ from headrace.api.answers import Json, deleted, nothing_but
 from headrace.api.auth import Caller, StreamRead, require_stream
 from headrace.api.body import Fields, JsonBody
 from headrace.api.change import AdminChange, StreamChange
-from headrace.api.fields import UNSET, Integer
+from headrace.api.fields import UNSET, Integer, wrong
 from headrace.api.paging import Paging
 from headrace.api.queries import DryRun
 from headrace.api.services import services_of
@@ -30,8 +31,22 @@ from headrace.stream import lifecycle
 
 router = APIRouter(tags=["streams"])
 
+_SLUG = "^[a-z0-9_-]{1,63}$"
+
+
+def _slug(value: str) -> str:
+    if re.fullmatch(_SLUG, value) is None:
+        raise wrong("must be 1 to 63 of a-z, 0-9, _ and -")
+    return value
+
+
 Slug = Annotated[
-    str, Field(pattern=r"^[a-z0-9_-]{1,63}$", description="1 to 63 of a-z, 0-9, _ and -, unique in the organisation.")
+    str,
+    AfterValidator(_slug),
+    Field(
+        description="1 to 63 of a-z, 0-9, _ and -, unique in the organisation.",
+        json_schema_extra={"pattern": _SLUG},
+    ),
 ]
 EventDays = Annotated[Integer, Field(ge=0, le=365, description="How long events are kept; 0: not at all.")]
 

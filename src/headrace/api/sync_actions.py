@@ -23,7 +23,7 @@ from headrace.api.syncs import PathSync
 from headrace.api.webhooks import address, path_hash, seal_secret
 from headrace.control import syncs
 from headrace.control.syncs import Sync
-from headrace.engine import barrier, patch, status, sweep
+from headrace.engine import account_collections, barrier, patch, status, sweep
 from headrace.engine.patch import Plan
 from headrace.errors import Invalid, NotFound, NotImplementedYet
 from headrace.providers.kit import Provider
@@ -49,8 +49,10 @@ class WebhookFields(Fields):
     signing_secret: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-def _provider(services: Services, sync: Sync) -> Provider:
-    provider = services.providers.get(sync.provider)
+async def _provider(services: Services, sync: Sync) -> Provider:
+    """With the account's own collections of the sync."""
+    async with services.db.api.acquire() as conn:
+        provider = await account_collections.provider_of(conn, services.providers, sync)
     if provider is None:
         raise NotImplementedYet(
             f"The connector for '{sync.provider}' is not installed in this process. "
@@ -63,8 +65,9 @@ def _provider(services: Services, sync: Sync) -> Provider:
 async def list_collections(request: Request, _principal: StreamRead, sync: PathSync) -> Json:
     """How far each collection of the sync is."""
     services = services_of(request)
+    provider = await _provider(services, sync)
     async with services.db.api.acquire() as conn:
-        return listed(await status.collections(conn, sync, _provider(services, sync), services.db.clock.now()))
+        return listed(await status.collections(conn, sync, provider, services.db.clock.now()))
 
 
 @router.post("/v1/syncs/{id}/backfills", response_model=shapes.SyncObject)
@@ -112,9 +115,8 @@ async def wait(
     """Wait until everything that the provider held when this was called is in the stream. It starts those reads."""
     request.scope["headrace.waited"] = True
     services = services_of(request)
-    ok, collections = await barrier.wait(
-        services.db, services.wakeups, sync, _provider(services, sync), level, timeout_ms
-    )
+    provider = await _provider(services, sync)
+    ok, collections = await barrier.wait(services.db, services.wakeups, sync, provider, level, timeout_ms)
     return Json({"ok": ok, "collections": collections}, 200 if ok else 504)
 
 
@@ -140,7 +142,13 @@ async def purge_records(
     collection_id: Annotated[str | None, Query(description="Left out: every record of the sync.")] = None,
     dry_run: DryRun = False,
 ) -> Json:
-    """Remove what the sync holds from the stream, whole or one collection: gone at once for every reader."""
+    """Remove what the sync holds from the stream, whole or one collection: gone at once for every reader.
+
+    The collection may be one that was taken away from the sync: its records are kept until they are purged.
+    """
+    provider = change.services.providers.get(sync.provider)
+    if collection_id is not None and provider is not None:
+        _check_known(provider, collection_id)
     async with change.transaction() as tx:
         done = await patch.purge_records(tx.conn, sync, collection_id, tx.now, dry_run=dry_run)
         if isinstance(done, Plan):
@@ -154,13 +162,19 @@ async def set_webhook(
 ) -> Json:
     """Keep the provider's signing secret, and make the address that it is to send webhooks to. An older one is void."""
     services = change.services
-    if _provider(services, sync).hook is None:
+    if (await _provider(services, sync)).hook is None:
         raise Invalid({"id": [f"{sync.provider} sends no webhooks that Headrace understands"]})
     secret = secrets.token_urlsafe(32)
     async with change.transaction() as tx:
         sealed = await seal_secret(tx.conn, services.keyring, sync, body.signing_secret)
         await syncs.set_webhook(tx.conn, sync.org_id, sync.id, sealed, path_hash(secret))
         return tx.answer({}, once={"url": address(services.settings, sync.id, secret)})
+
+
+def _check_known(provider: Provider, collection_id: str) -> None:
+    """A misspelt collection must not pass for one that holds nothing."""
+    if not provider.discovery and provider.collection(collection_id) is None:
+        raise Invalid({"collection_id": [f"is not a collection of {provider.slug}"]})
 
 
 def _check_own(sync: Sync, collection_ids: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from headrace.api import shapes
+from headrace.api.access import describe
 from headrace.api.answers import Json
 from headrace.api.metrics import WEBHOOKS
 from headrace.api.services import services_of
@@ -33,8 +34,11 @@ def path_hash(secret: str) -> bytes:
 
 def address(settings: Settings, sync_id: UUID, secret: str) -> str:
     """Where the provider is to send a sync's webhooks."""
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
-    return f"{base.rstrip('/')}/webhooks/{sync_id}/{secret}"
+    return f"{_base(settings)}/webhooks/{sync_id}/{secret}"
+
+
+def _base(settings: Settings) -> str:
+    return (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
 async def seal_secret(conn: Conn, keyring: Keyring, sync: Sync, signing_secret: str) -> bytes:
@@ -48,7 +52,7 @@ def _aad(sync: Sync) -> bytes:
 @router.post(
     "/webhooks/{sync_id}/{secret}",
     response_model=shapes.Received,
-    responses={400: {"model": shapes.Problem, "description": "The signature or the time does not hold"}},
+    responses={400: {"model": shapes.Problem, "description": "Not readable, or its signature or time does not hold"}},
 )
 async def receive(request: Request, sync_id: str, secret: str) -> Json:
     """Where a provider sends a sync's webhooks. The address comes from `PUT /v1/syncs/{id}/webhook`."""
@@ -68,17 +72,29 @@ async def receive(request: Request, sync_id: str, secret: str) -> Json:
         signing_secret = (await services.keyring.open(conn, sync.org_id, _aad(sync), sealed)).decode()
         now = services.db.clock.now()
         try:
-            hook.read(_delivery(request, body), signing_secret, now)
+            hook.read(_delivery(request, services.settings, body), signing_secret, now)
         except NotGenuine as reason:
             WEBHOOKS.labels("not_genuine").inc()
             log.warning("webhook_not_genuine", sync_id=str(sync.id), reason=str(reason))
             raise BadRequest(
                 f"This webhook is not genuine: {reason}. Check the signing secret with the provider."
             ) from None
+        except Exception as error:  # anybody may send anything here, and connectors come from elsewhere too
+            WEBHOOKS.labels("unreadable").inc()
+            log.warning("webhook_unreadable", sync_id=str(sync.id), **describe(error))
+            raise BadRequest(
+                f"This webhook cannot be read as one of {sync.provider}. Check that the provider alone sends to this "
+                "address."
+            ) from None
         await patch.hint(conn, sync, now)
     WEBHOOKS.labels("taken").inc()
     return Json({"received": True})
 
 
-def _delivery(request: Request, body: bytes) -> Delivery:
-    return Delivery(headers=dict(request.headers), body=body, url=str(request.url), method=request.method)
+def _delivery(request: Request, settings: Settings, body: bytes) -> Delivery:
+    """The webhook with the address that the provider called: some sign it, and a proxy in between changes the host."""
+    path = request.scope["raw_path"].decode("latin-1")
+    query = f"?{request.url.query}" if request.url.query else ""
+    return Delivery(
+        headers=dict(request.headers), body=body, url=f"{_base(settings)}{path}{query}", method=request.method
+    )

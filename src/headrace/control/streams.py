@@ -66,7 +66,12 @@ async def check_unused(conn: Conn, org_id: UUID, stream_id: UUID) -> None:
     """Raises Invalid while syncs or consumers belong to the stream. Call it under the stream's lock."""
     users = await conn.fetchrow(USERS, org_id, stream_id)
     assert users is not None
-    reasons = [f"still has {users[name]} {name}; delete them first" for name in ("syncs", "consumers") if users[name]]
+    counted = [(users[f"{kind}s"], kind) for kind in ("sync", "consumer")]
+    reasons = [
+        f"still has {number} {kind}{'' if number == 1 else 's'}; delete {'it' if number == 1 else 'them'} first"
+        for number, kind in counted
+        if number
+    ]
     if reasons:
         raise Invalid({"id": reasons})
 

@@ -248,7 +248,7 @@ def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
 def _signature(header: str) -> tuple[int, list[str]]:
     """The timestamp and the v1 signatures of the header; several while a secret is being rolled."""
     pairs = [part.strip().partition("=") for part in header.split(",")]
-    times = [value for name, _, value in pairs if name == "t" and value.isascii() and value.isdigit()]
+    times = [value for name, _, value in pairs if name == "t" and re.fullmatch("[0-9]{1,15}", value)]
     if not times:
         raise NotGenuine("the Stripe-Signature header is missing or has no time")
     return int(times[0]), [value for name, _, value in pairs if name == "v1"]
