@@ -11,8 +11,14 @@ from headrace.providers.kit import CredentialKind
 
 KINDS: Mapping[str, tuple[set[str], set[str]]] = {
     # kind: (properties that are not secret, secret ones), as the HTTP contract lists them
+    "airtable_oauth2": ({"airtable_uid", "scope"}, {"refresh_token"}),
+    "airtable_token": (set(), {"token"}),
     "github_app": ({"account_type", "account_login", "installation_id"}, set()),
     "github_token": (set(), {"token"}),
+    "hubspot_oauth2": ({"hub_domain", "hub_id", "scopes"}, {"refresh_token"}),
+    "hubspot_private_app": (set(), {"token"}),
+    "linear_oauth2": ({"scope", "linear_org_id", "linear_org_name"}, {"access_token", "refresh_token"}),
+    "linear_key": (set(), {"key"}),
     "salesforce_oauth2": ({"instance_url", "name"}, {"refresh_token"}),
     "stripe_key": ({"name", "test"}, {"secret"}),
     "stripe_oauth2": ({"stripe_user_id", "scope", "test"}, {"access_token", "refresh_token"}),

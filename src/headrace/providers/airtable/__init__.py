@@ -1,0 +1,17 @@
+"""Airtable: everything that its connector knows, put together. `access.py` is how it is reached."""
+
+from headrace.providers.airtable import access
+from headrace.providers.kit import Provider
+
+AIRTABLE = Provider(
+    slug="airtable",
+    name="Airtable",
+    base_url=access.base_url,
+    hosts=access.HOSTS,
+    kinds=access.KINDS,
+    limits=access.LIMITS,
+    collections=(),
+    fault=access.fault,
+    prepare=access.prepare,
+    default_rate_limit=access.default_rate_limit,
+)

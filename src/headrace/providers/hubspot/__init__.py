@@ -1,0 +1,17 @@
+"""HubSpot: everything that its connector knows, put together. `access.py` is how it is reached."""
+
+from headrace.providers.hubspot import access
+from headrace.providers.kit import Provider
+
+HUBSPOT = Provider(
+    slug="hubspot",
+    name="HubSpot",
+    base_url=access.base_url,
+    hosts=access.HOSTS,
+    kinds=access.KINDS,
+    limits=access.LIMITS,
+    collections=(),
+    fault=access.fault,
+    prepare=access.prepare,
+    default_rate_limit=access.default_rate_limit,
+)

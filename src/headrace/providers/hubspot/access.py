@@ -1,0 +1,173 @@
+"""How HubSpot is reached: addresses, credentials, what its refusals mean, how often it may be asked.
+
+Sources: https://developers.hubspot.com/docs (OAuth, private apps, usage guidelines and limits, error handling, account
+information API).
+"""
+
+from collections.abc import Generator, Mapping
+from datetime import datetime
+from typing import Any
+
+from headrace.providers.kit import (
+    Account,
+    CredentialKind,
+    Fault,
+    Limit,
+    LimitPolicy,
+    Properties,
+    Refused,
+    Remaining,
+    Request,
+    Response,
+    TooMany,
+    retry_after_s,
+)
+from headrace.providers.kit.auth import bearer
+from headrace.providers.kit.forms import REFRESH_TOKEN, properties, text, texts
+from headrace.providers.kit.oauth import TokenEndpoint, address, fixed
+from headrace.providers.kit.refusals import by_status, words
+from headrace.vault.grants import ACCESS_TOKEN, App, Grant, Link
+
+HOST = "https://api.hubapi.com"
+HOSTS = ("api.hubapi.com",)
+SCOPES = (
+    "oauth crm.objects.contacts.read crm.objects.companies.read crm.objects.deals.read crm.objects.owners.read "
+    "crm.schemas.contacts.read crm.schemas.companies.read crm.schemas.deals.read"
+)
+SEARCH = "search"
+"""`Request.limit_class` of a search: it has a limit of its own, whose answers carry no headers."""
+
+
+def base_url(properties: Mapping[str, Any]) -> str:
+    return str(properties.get("base_url") or HOST)
+
+
+def prepare(request: Request) -> Request:
+    return request
+
+
+# ───────────────────────────── credentials ─────────────────────────────
+
+
+def _details() -> Generator[Request, Response, Mapping[str, Any]]:
+    """GET /account-info/v3/details, which every token may ask. A token of the wrong form is answered 530."""
+    response = yield Request("/account-info/v3/details", accept=(401, 530))
+    if response.status >= 400:
+        raise Refused(f"HubSpot refuses it: {_message(response)}")
+    answer: Mapping[str, Any] = response.json()
+    return answer
+
+
+def _mode(details: Mapping[str, Any]) -> str:
+    return "test" if details.get("accountType") in ("SANDBOX", "DEVELOPER_TEST") else "live"
+
+
+def _verify_oauth2(held: Properties, now: datetime) -> Generator[Request, Response, Account]:
+    details = yield from _details()
+    hub_id = str(details["portalId"])
+    if held.get("hub_id") and str(held["hub_id"]) != hub_id:
+        raise Refused(f"the token is of portal {hub_id}, not of {held['hub_id']}")
+    return Account(id=hub_id, learned={"hub_id": int(hub_id)}, mode=_mode(details))
+
+
+def _verify_private(held: Properties, now: datetime) -> Generator[Request, Response, Account]:
+    details = yield from _details()
+    return Account(id=str(details["portalId"]), mode=_mode(details))
+
+
+def _learn(answer: Mapping[str, Any]) -> Properties:
+    """The newer token endpoint tells the portal and the scopes; the older one does not."""
+    learned: dict[str, Any] = {}
+    if isinstance(answer.get("hub_id"), int):
+        learned["hub_id"] = answer["hub_id"]
+    if isinstance(answer.get("scopes"), list):
+        learned["scopes"] = [str(each) for each in answer["scopes"]]
+    return learned
+
+
+_TOKENS = TokenEndpoint(fixed("https://api.hubapi.com/oauth/v1/token"), learn=_learn)
+
+
+def _parameters(app: App, told: Properties) -> Mapping[str, str]:
+    return {"scope": SCOPES}
+
+
+OAUTH2 = CredentialKind(
+    kind="hubspot_oauth2",
+    schema=properties(
+        ["refresh_token"],
+        hub_domain=text("Hub domain"),
+        hub_id={"type": ["integer", "string"], "title": "Hub id", "description": "The portal's id."},
+        refresh_token=REFRESH_TOKEN,
+        scopes=texts("Scopes"),
+    ),
+    secret=frozenset({"refresh_token"}),
+    sign=bearer(ACCESS_TOKEN),
+    verify=_verify_oauth2,
+    account_of=lambda held: str(held["hub_id"]) if held.get("hub_id") else None,
+    older_names=("hubspot",),
+    needs_oauth_app=True,
+    grant=Grant(_TOKENS.refresh, life_s=1800),
+    link=Link(
+        address=address(fixed("https://app.hubspot.com/oauth/authorize")),
+        exchange=_TOKENS.exchange,
+        parameters=_parameters,
+    ),
+)
+
+PRIVATE_APP = CredentialKind(
+    kind="hubspot_private_app",
+    schema=properties(["token"], token=text("Token", "A private app's access token (pat-…).")),
+    secret=frozenset({"token"}),
+    sign=bearer("token"),
+    verify=_verify_private,
+)
+
+KINDS = (OAUTH2, PRIVATE_APP)
+
+# ─────────────────────────────── refusals ──────────────────────────────
+
+_MOVING = 477
+"""The portal is being moved to another data centre; `Retry-After` says for how long."""
+
+
+def _message(response: Response) -> str:
+    return words(response, "message", "error_description", "error")
+
+
+def fault(response: Response) -> Fault | None:
+    """Classify an answer; None is a success. A batch's 207 is one: its page function looks at the errors inside."""
+    message = _message(response) if response.status >= 400 else ""
+    if response.status == _MOVING:
+        return Fault("rate", message)
+    if response.status == 530:
+        return Fault("auth", "the token does not have the form of one of HubSpot's")
+    return by_status(response, message)
+
+
+def _too_many(response: Response) -> TooMany | None:
+    """`policyName` says which limit it was: a second, ten seconds, or the day, which comes back at the portal's
+    midnight (no header names it: asked again after an hour)."""
+    if response.status not in (429, _MOVING):
+        return None
+    wait = retry_after_s(response)
+    if wait is None:
+        wait = {"DAILY": 3600.0, "SECONDLY": 1.0}.get(words(response, "policyName").upper(), 10.0)
+    return TooMany(wait, limit_class=None)
+
+
+def _remaining(response: Response) -> tuple[Remaining, ...]:
+    headers = response.headers
+    try:
+        left = float(headers["x-hubspot-ratelimit-remaining"])
+        interval_s = float(headers["x-hubspot-ratelimit-interval-milliseconds"]) / 1000
+    except (KeyError, ValueError):
+        return ()
+    return (Remaining(left, "all", interval_s),)
+
+
+LIMITS = LimitPolicy(limits=(Limit(100, 10), Limit(4, 1, limit_class=SEARCH)), too_many=_too_many, remaining=_remaining)
+
+
+def default_rate_limit(mode: str) -> tuple[int, int]:
+    return (100, 10)
