@@ -6,22 +6,35 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from headrace.providers import installed
+from headrace.providers import SLUGS, installed
 from headrace.providers.kit import CredentialKind
 
 KINDS: Mapping[str, tuple[set[str], set[str]]] = {
     # kind: (properties that are not secret, secret ones), as the HTTP contract lists them
     "airtable_oauth2": ({"airtable_uid", "scope"}, {"refresh_token"}),
     "airtable_token": (set(), {"token"}),
+    "auth0_m2m": ({"domain", "client_id"}, {"client_secret"}),
+    "checkout_champ_password": ({"login_id"}, {"password"}),
     "github_app": ({"account_type", "account_login", "installation_id"}, set()),
     "github_token": (set(), {"token"}),
     "hubspot_oauth2": ({"hub_domain", "hub_id", "scopes"}, {"refresh_token"}),
     "hubspot_private_app": (set(), {"token"}),
     "linear_oauth2": ({"scope", "linear_org_id", "linear_org_name"}, {"access_token", "refresh_token"}),
     "linear_key": (set(), {"key"}),
+    "marketo_client": ({"base_url", "client_id"}, {"client_secret"}),
+    "netsuite_token": ({"account_id"}, {"consumer_key", "consumer_secret", "token_id", "token_secret"}),
+    "netsuite_oauth2": ({"account_id"}, {"refresh_token"}),
+    "quickbooks_oauth2": ({"realm_id", "environment"}, {"refresh_token"}),
     "salesforce_oauth2": ({"instance_url", "name"}, {"refresh_token"}),
+    "sendgrid_key": (set(), {"api_key"}),
+    "servicenow_oauth2": ({"instance_url"}, {"refresh_token"}),
+    "servicenow_password": ({"instance_url", "username"}, {"password"}),
+    "shopify_oauth2": ({"shop", "scope"}, {"access_token", "refresh_token"}),
+    "shopify_token": ({"shop"}, {"access_token"}),
     "stripe_key": ({"name", "test"}, {"secret"}),
     "stripe_oauth2": ({"stripe_user_id", "scope", "test"}, {"access_token", "refresh_token"}),
+    "workday_oauth2": ({"base_url", "tenant"}, {"refresh_token"}),
+    "workday_password": ({"base_url", "tenant", "username"}, {"password"}),
 }
 
 
@@ -30,7 +43,7 @@ def kinds() -> dict[str, CredentialKind]:
 
 
 def test_the_kinds_are_those_of_the_contract() -> None:
-    assert set(kinds()) >= set(KINDS)
+    assert set(kinds()) == set(KINDS)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -53,6 +66,11 @@ def test_what_a_grant_and_a_link_name_is_in_the_schema(kind: CredentialKind) -> 
     if kind.link is not None:
         assert set(kind.link.asks) <= named
         assert kind.grant is not None or kind.link.keeps_access_token
+
+
+def test_every_provider_of_the_contract_can_be_reached() -> None:
+    assert set(installed()) == set(SLUGS)
+    assert all(provider.kinds for provider in installed().values())
 
 
 def test_no_two_kinds_have_a_name_in_common() -> None:
