@@ -12,9 +12,10 @@ from shop import KEY, SHOP, Shop
 from headrace.control import orgs, streams, syncs
 from headrace.control.streams import Stream
 from headrace.control.syncs import Sync
-from headrace.db.pool import Database
+from headrace.db.pool import Conn, Database
 from headrace.engine import patch, status
 from headrace.engine.access import Access
+from headrace.engine.account_collections import for_sync
 from headrace.engine.checkpoints import SweepMark, put, write
 from headrace.engine.pace import Pace
 from headrace.engine.runner import SyncRunner
@@ -34,6 +35,7 @@ insert into credentials (org_id, id, provider, kind, properties, secret_names, s
 values ($1, $2, $3, $4, '{}', '{key}', '', $5, $5, $5, 'live', $6, $6, $6)
 """
 CLAIM = "update sync_epochs set epoch = epoch + 1 where stream_id = $1 and sync_id = $2 returning epoch, revision"
+SEARCHED = "select last_succeeded_at from collection_refreshes where org_id = $1 and credential_id = $2"
 FENCE = "select epoch, revision from sync_epochs where stream_id = $1 and sync_id = $2"
 
 
@@ -87,10 +89,29 @@ class Holding:
         async with self.db.api.acquire() as conn:
             self.sync = await syncs.get(conn, self.sync.org_id, self.sync.id)
             row = await conn.fetchrow(FENCE, self.sync.stream_id, self.sync.id)
+            await self._see_account(conn)
         assert row is not None
         if self.runner is not None:
             fence = Fence(self.sync.stream_id, self.sync.id, row["epoch"], row["revision"])
             self.runner.reconfigure(self.sync, fence, self.access)
+
+    async def _see_account(self, conn: Conn) -> None:
+        """The access as the account's own collections are known by now."""
+        provider = self.services.providers[self.sync.provider]
+        searched_at = await conn.fetchval(SEARCHED, self.sync.org_id, self.sync.credential_id)
+        plain = replace(self.access, provider=provider, searched_at=searched_at)
+        self.access = await for_sync(conn, plain, self.sync)
+
+    async def found(self) -> None:
+        """Wait until the account was searched for its own collections, and hand over what was found."""
+        before = self.access.searched_at
+
+        async def searched() -> bool:
+            at = await self.db.api.fetchval(SEARCHED, self.sync.org_id, self.sync.credential_id)
+            return at is not None and at != before
+
+        await self.until(searched)
+        await self.hand_over()
 
     async def ask(self) -> None:
         """What POST …/run does, and the notification."""
@@ -149,7 +170,7 @@ class Holding:
     async def backfilled(self) -> bool:
         return (await self.state())["initial_backfill_completed_at"] is not None
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], within: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
         """Wait for a condition; a runner that ended with an error raises it."""
         async with asyncio.timeout(within):
             while not await condition():

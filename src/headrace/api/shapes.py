@@ -316,7 +316,9 @@ class SyncCollection(Shape):
     """How far a collection is. Times are null where nothing is known yet."""
 
     id: str
-    phase: Literal["waiting", "backfill", "live", "purged"]
+    phase: Literal["waiting", "backfill", "live", "purged", "missing"] = Field(
+        description="`missing`: the account was not found to have it."
+    )
     records: int = Field(description="Held now, deleted ones left out.")
     pages_read: int
     records_read: int

@@ -23,7 +23,7 @@ from headrace.api.syncs import PathSync
 from headrace.api.webhooks import address, path_hash, seal_secret
 from headrace.control import syncs
 from headrace.control.syncs import Sync
-from headrace.engine import barrier, patch, status, sweep
+from headrace.engine import account_collections, barrier, patch, status, sweep
 from headrace.engine.patch import Plan
 from headrace.errors import Invalid, NotFound, NotImplementedYet
 from headrace.providers.kit import Provider
@@ -49,8 +49,10 @@ class WebhookFields(Fields):
     signing_secret: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-def _provider(services: Services, sync: Sync) -> Provider:
-    provider = services.providers.get(sync.provider)
+async def _provider(services: Services, sync: Sync) -> Provider:
+    """With the account's own collections of the sync."""
+    async with services.db.api.acquire() as conn:
+        provider = await account_collections.provider_of(conn, services.providers, sync)
     if provider is None:
         raise NotImplementedYet(
             f"The connector for '{sync.provider}' is not installed in this process. "
@@ -63,8 +65,9 @@ def _provider(services: Services, sync: Sync) -> Provider:
 async def list_collections(request: Request, _principal: StreamRead, sync: PathSync) -> Json:
     """How far each collection of the sync is."""
     services = services_of(request)
+    provider = await _provider(services, sync)
     async with services.db.api.acquire() as conn:
-        return listed(await status.collections(conn, sync, _provider(services, sync), services.db.clock.now()))
+        return listed(await status.collections(conn, sync, provider, services.db.clock.now()))
 
 
 @router.post("/v1/syncs/{id}/backfills", response_model=shapes.SyncObject)
@@ -112,9 +115,8 @@ async def wait(
     """Wait until everything that the provider held when this was called is in the stream. It starts those reads."""
     request.scope["headrace.waited"] = True
     services = services_of(request)
-    ok, collections = await barrier.wait(
-        services.db, services.wakeups, sync, _provider(services, sync), level, timeout_ms
-    )
+    provider = await _provider(services, sync)
+    ok, collections = await barrier.wait(services.db, services.wakeups, sync, provider, level, timeout_ms)
     return Json({"ok": ok, "collections": collections}, 200 if ok else 504)
 
 
@@ -160,7 +162,7 @@ async def set_webhook(
 ) -> Json:
     """Keep the provider's signing secret, and make the address that it is to send webhooks to. An older one is void."""
     services = change.services
-    if _provider(services, sync).hook is None:
+    if (await _provider(services, sync)).hook is None:
         raise Invalid({"id": [f"{sync.provider} sends no webhooks that Headrace understands"]})
     secret = secrets.token_urlsafe(32)
     async with change.transaction() as tx:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -13,6 +14,7 @@ from headrace.egress import Destinations
 from headrace.errors import HeadraceError
 from headrace.providers.kit import CredentialKind, Provider
 from headrace.settings import Settings
+from headrace.vault.collections import AccountCollection
 from headrace.vault.credentials import Credential, get, mode, open_properties
 from headrace.vault.keys import Keyring
 
@@ -35,12 +37,13 @@ class Access:
     `properties` include the secret ones and are left out of the repr. `account_hash` is the ledger's key: the same for
     every credential of the account, in every organisation. `offset_s` is the provider's clock against the database's
     as it was when this was loaded; `Transport.provider_now` knows the present one. `revision` is the credential's.
-    `base_url` is the development address, None where the provider's own holds.
+    `base_url` is the development address, None where the provider's own holds. `found` are the account's own
+    collections that `provider` was extended by (`account_collections.py`), `searched_at` is when they were last found.
     """
 
     org_id: UUID
     credential_id: UUID
-    provider: Provider
+    provider: Provider = field(compare=False)
     kind: CredentialKind
     properties: Mapping[str, Any] = field(repr=False)
     account_hash: bytes
@@ -48,6 +51,8 @@ class Access:
     offset_s: float = 0.0
     revision: int = 0
     base_url: str | None = None
+    found: tuple[AccountCollection, ...] = field(default=(), repr=False)
+    searched_at: datetime | None = None
 
     def public_properties(self) -> dict[str, Any]:
         """The properties that are not secret: what a page function may know (`Context.properties`)."""

@@ -10,6 +10,7 @@ from headrace.engine.aside import Aside
 from headrace.engine.backfill import Backfill, listed_in
 from headrace.engine.changes import Changes
 from headrace.engine.checkpoints import BackfillMark, Checkpoints, backfill_mark
+from headrace.engine.discovery import Discovery
 from headrace.engine.feed import TokenFeed
 from headrace.engine.horizons import Horizons
 from headrace.engine.intake import Intake
@@ -60,12 +61,17 @@ class Assembly:
         for key in session.wanted:
             row = checkpoints.get(("backfill", key))
             session.completed_at[key] = row.completed_at if row is not None else None
-        session.unread = {key for key, completed in session.completed_at.items() if completed is None}
+        session.unread = {key for key, completed in session.completed_at.items() if completed is None} | session.missing
+        self.aside = Aside(session, self.intake)
+        self.readings.append(Aging(session))
+        if session.access.provider.discovery is not None:
+            self.readings.append(Discovery(session))
+            if session.access.searched_at is None:
+                return
         self._add_changes(checkpoints)
         self._add_backfills(checkpoints)
         self._add_sweeps(checkpoints)
-        self.aside = Aside(session, self.intake)
-        self.readings += [self.aside, Aging(session)]
+        self.readings.append(self.aside)
 
     async def establish(self, ids: Iterable[str]) -> None:
         """Store the position of every reading of changes that these collections need, unless it is stored."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from headrace.control import syncs
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
+from headrace.engine import account_collections
 from headrace.engine.access import Access, load_access
 from headrace.engine.leases import Lease
 from headrace.errors import HeadraceError
@@ -22,11 +23,14 @@ from headrace.vault.keys import Keyring
 
 SQL = load(__package__, "configurations.sql")
 CHANGED = SQL.changed
-UNUSABLE = SQL.unusable
+UNUSABLE, SEARCHED = SQL.unusable, SQL.searched
 
 _MARGIN = timedelta(seconds=60)
 _ALL_EVERY = timedelta(seconds=30)
 _BEGINNING = timedelta(days=36_500)
+
+
+Mark = tuple[datetime, int, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ class Configuration:
     access: Access
 
     @property
-    def mark(self) -> tuple[datetime, int]:
-        """Differs when either has changed."""
-        return (self.sync.updated_at, self.access.revision)
+    def mark(self) -> "Mark":
+        """Differs when either has changed, or the account's collections were searched anew."""
+        return (self.sync.updated_at, self.access.revision, self.access.searched_at)
 
 
 class Configurations:
@@ -53,7 +57,7 @@ class Configurations:
         self._looked_at: datetime | None = None
         self._looked_at_all: datetime | None = None
 
-    async def changed(self, marks: Mapping[UUID, tuple[datetime, int]]) -> list[UUID]:
+    async def changed(self, marks: Mapping[UUID, Mark]) -> list[UUID]:
         """Of the syncs held with these marks, those that are configured otherwise now."""
         now = self._db.clock.now()
         since = now - _BEGINNING
@@ -63,7 +67,7 @@ class Configurations:
             self._looked_at_all = now
         rows = await self._db.api.fetch(CHANGED, list(marks), since)
         self._looked_at = now
-        return [row["id"] for row in rows if marks[row["id"]] != (row["updated_at"], row["credential_revision"])]
+        return [row["id"] for row in rows if marks[row["id"]] != tuple(row)[1:]]
 
     async def load(self, leases: Sequence[Lease]) -> dict[UUID, Configuration | HeadraceError]:
         """The configurations of these syncs. One whose credential cannot be opened has the error instead; one that
@@ -87,17 +91,21 @@ class Configurations:
     ) -> dict[UUID, Configuration | HeadraceError]:
         wanted = await syncs.by_ids(connection, org_id, sync_ids)
         held = await credentials.by_ids(connection, org_id, {sync.credential_id for sync in wanted})
+        searched = await connection.fetch(SEARCHED, org_id, [credential.id for credential in held])
+        searched_at = {row["credential_id"]: row["last_succeeded_at"] for row in searched}
         accesses: dict[UUID, Access | HeadraceError] = {}
         for credential in held:
             try:
-                accesses[credential.id] = await load_access(
-                    connection, self._keyring, self._providers, credential, self._settings
-                )
+                access = await load_access(connection, self._keyring, self._providers, credential, self._settings)
+                accesses[credential.id] = replace(access, searched_at=searched_at.get(credential.id))
             except HeadraceError as error:
                 accesses[credential.id] = error
         found: dict[UUID, Configuration | HeadraceError] = {}
         for sync in wanted:
-            access = accesses.get(sync.credential_id)
-            if access is not None:
-                found[sync.id] = access if isinstance(access, HeadraceError) else Configuration(sync, access)
+            opened = accesses.get(sync.credential_id)
+            if isinstance(opened, HeadraceError):
+                found[sync.id] = opened
+            elif opened is not None:
+                own = await account_collections.for_sync(connection, opened, sync)
+                found[sync.id] = Configuration(sync, own)
         return found

@@ -94,7 +94,7 @@ class Health:
         problems = self.problems.values()
         trouble = session.ingest.trouble
         status: Status = "healthy"
-        if session.held or any(each.status == "error" for each in problems):
+        if session.held or session.missing or any(each.status == "error" for each in problems):
             status = "error"
         elif problems or trouble is not None:
             status = "warning"
@@ -108,6 +108,7 @@ class Health:
             f'{{"sweep_id": "{held.sweep_id}"}}.'
             for key, held in session.held.items()
         ]
+        notes += [_missing_note(key, session) for key in sorted(session.missing)]
         notes += [f"{key} was purged. POST /v1/syncs/{session.sync.id}/backfills reads it again." for key in purged]
         return status, list(dict.fromkeys(notes))
 
@@ -158,6 +159,16 @@ class Health:
 def name_of(reading: str, scope: str) -> str:
     """The words for a reading in notes and logs."""
     return f"{reading} of {scope}"
+
+
+def _missing_note(key: str, session: Session) -> str:
+    if session.access.provider.discovery is None:
+        return f"{key} is no collection of this release's connector. Take it away: PATCH /v1/syncs/{session.sync.id}."
+    return (
+        f"{key} was not found in the account, so it is not read. See that the credential may see it there, or take it "
+        f"away: PATCH /v1/syncs/{session.sync.id}. GET /v1/collections/{session.access.credential_id} lists what is "
+        "there; it is looked for every hour."
+    )
 
 
 def _told(name: str, error: Exception, access: Access) -> tuple[Status, str, bool]:

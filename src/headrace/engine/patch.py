@@ -15,6 +15,7 @@ from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.engine import restart
+from headrace.engine.account_collections import provider_of
 from headrace.engine.plan import Plan, plan_ageing, plan_backfills, plan_purge
 from headrace.engine.schedule import RUN_EVERY
 from headrace.errors import Invalid
@@ -70,7 +71,7 @@ async def patch_sync(
     if after == before:
         return Plan() if dry_run else before
     after = replace(after, updated_at=now)
-    provider = providers.get(before.provider)
+    provider = await provider_of(conn, providers, after, before.collection_ids)
     added = [key for key in after.collection_ids if key not in before.collection_ids]
     removed = [key for key in before.collection_ids if key not in after.collection_ids]
     widened, narrowed = _widened(before, after), _narrowed(before, after)

@@ -46,7 +46,8 @@ async def backfills(
         mark = BackfillMark(cause=cause)
         if cause == "new" and ("backfill", key) in checkpoints:
             mark.cause = "returned"
-            listing = key if provider is None else listed_in(provider, key).id
+            known = provider.collection(key) if provider is not None else None
+            listing = key if provider is None or known is None else listed_in(provider, key).id
             await _sweep_at(conn, sync, checkpoints, listing, now)
         await _begin_anew(conn, sync, key, mark)
 
@@ -80,7 +81,7 @@ async def widen(conn: Conn, before: Sync, after: Sync, provider: Provider | None
     former = now - timedelta(days=before.max_age_days)
     for key in (key for key in after.collection_ids if key in before.collection_ids):
         mark = backfill_mark(checkpoints, key)
-        by_age = provider is not None and cut_by_age(provider, key)
+        by_age = provider is not None and provider.collection(key) is not None and cut_by_age(provider, key)
         if mark.state == "done":
             window = Window(None, former) if by_age else Window()
             await _begin_anew(conn, after, key, BackfillMark(cause="age", window=window))

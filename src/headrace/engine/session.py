@@ -75,6 +75,8 @@ class Session:
     establish: Callable[[Iterable[str]], Awaitable[None]] = field(init=False)
     ingest: Ingest = field(init=False)
     wanted: frozenset[str] = field(init=False)
+    missing: frozenset[str] = field(init=False)
+    """Collections of the sync that the account was not found to have, or the connector not to know."""
     reads: frozenset[str] = field(init=False)
     answered_at: datetime | None = None
     """When the provider last answered as it should."""
@@ -97,6 +99,8 @@ class Session:
     def __post_init__(self) -> None:
         provider = self.access.provider
         known = [found for found in map(provider.collection, self.sync.collection_ids) if found is not None]
+        searched = provider.discovery is None or self.access.searched_at is not None
+        self.missing = frozenset(self.sync.collection_ids if searched else ()) - {each.id for each in known}
         self.wanted = frozenset(collection.id for collection in known)
         self.reads = provider.reads(self.wanted)
         canons: dict[str, Canon] = {collection.id: collection.canon for collection in known}

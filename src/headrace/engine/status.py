@@ -91,15 +91,20 @@ def _late_note(read_at: datetime | None, now: datetime) -> str:
 
 
 async def collections(conn: Conn, sync: Sync, provider: Provider, now: datetime) -> list[dict[str, Any]]:
-    """How far each collection is, in the sync's order. Times are ISO 8601; None where nothing is known."""
+    """How far each collection is, in the sync's order. Times are ISO 8601; None where nothing is known. `provider` is
+    the account's (`account_collections.provider_of`)."""
     checkpoints = await load_checkpoints(conn, sync.stream_id, sync.id)
     held = {row["collection_id"]: row["records"] for row in await conn.fetch(RECORDS_HELD, sync.stream_id, sync.id)}
     aside = {row["collection_id"]: row["aside"] for row in await conn.fetch(ASIDE, sync.stream_id, sync.id)}
     caught = {row["collection_id"]: row for row in await conn.fetch(HELD, sync.stream_id, sync.id)}
     shown: list[dict[str, Any]] = []
-    for key, reach in reaches(provider, sync, checkpoints).items():
+    known = reaches(provider, sync, checkpoints)
+    for key in sync.collection_ids:
         collection = provider.collection(key)
-        assert collection is not None
+        if collection is None:
+            shown.append(_missing(key, held.get(key, 0)))
+            continue
+        reach = known[key]
         backfill = checkpoints.get(("backfill", key))
         deletes = caught.get(key)
         shown.append(
@@ -126,6 +131,16 @@ async def collections(conn: Conn, sync: Sync, provider: Provider, now: datetime)
             }
         )
     return shown
+
+
+def _missing(key: str, records: int) -> dict[str, Any]:
+    """A collection that the account was not found to have: what was read of it before is kept."""
+    unknown: dict[str, Any] = dict.fromkeys(
+        ("expected", "eta_seconds", "backfill_completed_at", "last_success_at", "settled_through", "lag_seconds",
+         "last_error", "last_sweep_completed_at", "next_sweep_due_at", "delete_detection_seconds", "held_deletes")
+    )  # fmt: skip
+    counts = {"records": records, "pages_read": 0, "records_read": 0, "set_aside": 0}
+    return {"id": key, "phase": "missing", **counts, **unknown}
 
 
 async def provider_offset(conn: Conn, sync: Sync) -> timedelta:

@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,7 +14,7 @@ from headrace.db.queries import load
 SQL = load(__package__, "collections.sql")
 START, REFRESH, END = SQL.start_refresh, SQL.refresh, SQL.end_refresh
 KNOWN_ID, ADD_ID, PUT, FORGET_UNSEEN = SQL.known_id, SQL.add_id, SQL.put_collection, SQL.forget_unseen
-MANY, ONE = SQL.collections, SQL.collection
+MANY, NAMED, ONE = SQL.collections, SQL.collections_named, SQL.collection
 
 LONGEST_REFRESH = timedelta(minutes=10)
 """A refresh is ended after this; one that is older was left behind by a process that stopped."""
@@ -38,13 +38,15 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class AccountCollection:
-    """A collection of an account. `schema` and `upstream_metadata` are JSON text."""
+    """A collection of an account. `schema` and `upstream_metadata` are JSON text; `upstream_scope` is where at the
+    provider it was found (a base), with `upstream_id` its identity there."""
 
     id: str
     name: str
     upstream_id: str
     schema: str
     upstream_metadata: str | None
+    upstream_scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,12 @@ class Refresh:
     error: str | None
 
 
-async def start(conn: Conn, org_id: UUID, credential_id: UUID, now: datetime) -> bool:
-    """Begin a refresh that is known by the moment `now`; False when one is under way."""
-    return await conn.fetchrow(START, org_id, credential_id, now, now - LONGEST_REFRESH) is not None
+async def start(
+    conn: Conn, org_id: UUID, credential_id: UUID, now: datetime, *, left_behind: timedelta = LONGEST_REFRESH
+) -> bool:
+    """Begin a refresh that is known by the moment `now`; False when one is under way that began less than `left_behind`
+    ago."""
+    return await conn.fetchrow(START, org_id, credential_id, now, now - left_behind) is not None
 
 
 async def refresh_of(conn: Conn, org_id: UUID, credential_id: UUID, now: datetime) -> Refresh | None:
@@ -95,6 +100,7 @@ async def succeed(
             sighting.schema,
             sighting.upstream,
             now,
+            sighting.scope,
         )
     await conn.execute(FORGET_UNSEEN, org_id, credential_id, now)
     await conn.execute(END, org_id, credential_id, started_at, "succeeded", now, None)
@@ -108,6 +114,14 @@ async def fail(conn: Conn, org_id: UUID, credential_id: UUID, started_at: dateti
 async def list_(conn: Conn, org_id: UUID, credential_id: UUID) -> list[AccountCollection]:
     """The account's own collections, by id."""
     return [AccountCollection(**row) for row in await conn.fetch(MANY, org_id, credential_id)]
+
+
+async def by_ids(
+    conn: Conn, org_id: UUID, credential_id: UUID, collection_ids: Collection[str]
+) -> list[AccountCollection]:
+    """Those of `collection_ids` that the account was found to have, by id."""
+    rows = await conn.fetch(NAMED, org_id, credential_id, list(collection_ids))
+    return [AccountCollection(**row) for row in rows]
 
 
 async def get(conn: Conn, org_id: UUID, credential_id: UUID, collection_id: str) -> AccountCollection | None:

@@ -23,19 +23,24 @@ insert into collections (org_id, provider, upstream_scope, upstream_id, id) valu
 on conflict do nothing
 
 -- name: put_collection
-insert into credential_collections (org_id, credential_id, id, name, upstream_id, schema, upstream_metadata, seen_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into credential_collections
+  (org_id, credential_id, id, name, upstream_id, schema, upstream_metadata, seen_at, upstream_scope)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (org_id, credential_id, id) do update set
   name = excluded.name, upstream_id = excluded.upstream_id, schema = excluded.schema,
-  upstream_metadata = excluded.upstream_metadata, seen_at = excluded.seen_at
+  upstream_metadata = excluded.upstream_metadata, seen_at = excluded.seen_at, upstream_scope = excluded.upstream_scope
 
 -- name: forget_unseen
 delete from credential_collections where org_id = $1 and credential_id = $2 and seen_at < $3
 
 -- name: collections
-select id, name, upstream_id, schema, upstream_metadata
+select id, name, upstream_id, schema, upstream_metadata, upstream_scope
 from credential_collections where org_id = $1 and credential_id = $2 order by id
 
+-- name: collections_named
+select id, name, upstream_id, schema, upstream_metadata, upstream_scope
+from credential_collections where org_id = $1 and credential_id = $2 and id = any ($3) order by id
+
 -- name: collection
-select id, name, upstream_id, schema, upstream_metadata
+select id, name, upstream_id, schema, upstream_metadata, upstream_scope
 from credential_collections where org_id = $1 and credential_id = $2 and id = $3

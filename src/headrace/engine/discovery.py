@@ -1,0 +1,165 @@
+"""The search for an account's own collections: before anything of it is read, once a day, and when somebody asks.
+
+A sync of a provider whose accounts have collections of their own reads nothing before the first search has succeeded:
+until then nobody knows the fields of its records. What a credential may not see is left out by the connector's page
+of the search, and is no fault.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from headrace.control import syncs
+from headrace.db.pool import Conn, Database
+from headrace.db.queries import load
+from headrace.engine import patch
+from headrace.engine.access import Access
+from headrace.engine.checkpoints import Checkpoints
+from headrace.engine.pace import Priority
+from headrace.engine.schedule import Tempo
+from headrace.engine.session import Session
+from headrace.engine.transport import ReadFailed
+from headrace.errors import HeadraceError, ImplementationError
+from headrace.providers.kit import Context, Cursor, Discovered, Found
+from headrace.vault import collections
+from headrace.vault.collections import AccountCollection, Sighting
+
+SYNCS_WITH = load(__package__, "discovery.sql").syncs_with
+
+EVERY = timedelta(days=1)
+AGAIN = timedelta(hours=1)
+"""When a collection of the sync was not found."""
+LEFT_BEHIND = timedelta(minutes=1)
+"""A search of another process that began so long ago is not waited for: the process may be gone."""
+LOOK_EVERY = timedelta(seconds=5)
+
+
+Run = Callable[[Discovered], Awaitable[tuple[list[Found], Cursor | None]]]
+"""Drives one page of the search."""
+
+
+@asynccontextmanager
+async def recorded(db: Database, org_id: UUID, credential_id: UUID, started_at: datetime) -> AsyncIterator[None]:
+    """The search that `collections.start` began at `started_at`: whatever it raises is recorded as its failure."""
+    try:
+        yield
+    except BaseException as error:
+        summary = orjson.dumps({"summary": _why(error)}).decode()
+        async with db.api.acquire() as conn:
+            await collections.fail(conn, org_id, credential_id, started_at, summary)
+        raise
+
+
+async def search(db: Database, access: Access, now: datetime, started_at: datetime, run: Run) -> None:
+    """Find the account's collections and keep them; `now` is the present in the provider's clock.
+
+    A collection that has other fields than before is read anew by every sync of the credential that has it: what it
+    holds lacks them. Raises what `run` raises, and ImplementationError.
+    """
+    found = await _pages(access, now, run)
+    async with db.transaction() as conn:
+        await _keep(conn, access, started_at, found, db.clock.now())
+
+
+class Discovery:
+    """The search as a reading of a sync."""
+
+    reading = "discovery"
+    upstream = True
+    scope = "the account's collections"
+    collections: frozenset[str] = frozenset()
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._searched_at = session.access.searched_at
+        self._look_at: datetime | None = None
+
+    def reload(self, checkpoints: Checkpoints) -> None:
+        """It has no checkpoint."""
+
+    def due(self, tempo: Tempo) -> datetime | None:
+        searched_at, session = self._searched_at, self._session
+        if searched_at is None:
+            return self._look_at or tempo.now
+        if not session.missing:
+            return searched_at + EVERY
+        return tempo.now if session.sync.updated_at > searched_at else searched_at + AGAIN
+
+    async def step(self, tempo: Tempo) -> None:
+        """Search, unless another process is at it. The worker hands over what was found. Raises ReadFailed, Stopped."""
+        session = self._session
+        access, db, now = session.access, session.services.db, session.now()
+        async with db.transaction() as conn:
+            begun = await collections.start(conn, access.org_id, access.credential_id, now, left_behind=LEFT_BEHIND)
+        if not begun:
+            self._look_at = now + LOOK_EVERY
+            return
+        async with recorded(db, access.org_id, access.credential_id, now):
+            run = partial(session.run, priority=Priority.SWEEP)
+            await search(db, access, session.provider_now(), now, run)
+        self._searched_at = now
+
+
+async def _pages(access: Access, now: datetime, run: Run) -> list[Sighting]:
+    discovery = access.provider.discovery
+    if discovery is None:
+        return []
+    context = Context(properties=access.public_properties(), now=now)
+    sightings: list[Sighting] = []
+    cursor: Cursor | None = None
+    while True:
+        found, following = await run(discovery.page(context, cursor))
+        sightings += map(_sighting, found)
+        if following is None:
+            return sightings
+        if following == cursor:
+            raise ImplementationError(f"the discovery of {access.provider.slug} gave the same cursor twice: {cursor}")
+        cursor = following
+
+
+async def _keep(conn: Conn, access: Access, started_at: datetime, found: list[Sighting], now: datetime) -> None:
+    org_id, credential_id = access.org_id, access.credential_id
+    before = {each.id: each for each in await collections.list_(conn, org_id, credential_id)}
+    await collections.succeed(conn, org_id, credential_id, access.provider.slug, started_at, found, now)
+    after = await collections.list_(conn, org_id, credential_id)
+    changed = {each.id for each in after if each.id in before and _fields(each) != _fields(before[each.id])}
+    if changed:
+        ids = [row["id"] for row in await conn.fetch(SYNCS_WITH, org_id, credential_id, sorted(changed))]
+        for sync in sorted(await syncs.by_ids(conn, org_id, ids), key=lambda each: each.id):
+            await patch.start_backfills(conn, sync, sorted(changed & {*sync.collection_ids}), now)
+
+
+def _fields(found: AccountCollection) -> Mapping[str, Any]:
+    """The fields of its records with their types; a description that changes leads to nothing."""
+    properties = orjson.loads(found.schema).get("properties") or {}
+    return {name: each.get("type") if isinstance(each, dict) else None for name, each in properties.items()}
+
+
+def _sighting(found: Found) -> Sighting:
+    return Sighting(
+        scope=found.scope,
+        upstream_id=found.upstream_id,
+        name=found.name,
+        schema=orjson.dumps(dict(found.schema)).decode(),
+        upstream=orjson.dumps(dict(found.upstream)).decode(),
+        collection_id=found.collection_id,
+    )
+
+
+def _why(error: BaseException) -> str:
+    match error:
+        case ReadFailed():
+            return f"The provider failed: {error.fault.message}"
+        case HeadraceError():
+            return error.summary
+        case TimeoutError():
+            return "The provider took too long. Start it again."
+        case Exception():
+            return "Headrace failed here. Start it again; if it stays so, report the line in the server's log."
+        case _:
+            return "The process that refreshed was stopped. Start it again."
