@@ -58,13 +58,13 @@ class SyncRunner:
     async def run(self) -> None:
         """Read until stopped. Raises Fenced when the sync is no longer this worker's."""
         while not self._stopping:
-            self._renew = False
+            self._renew, fence = False, self._fence
             try:
                 await self._hold()
             except Stopped:
                 pass  # disabled or let go in the midst of putting the readings together
             except Fenced:
-                await self._await_new_fence()
+                await self._await_another_than(fence)
             except AWAY as error:
                 self._log.warning("database_away", error=type(error).__name__)
                 await self._services.clock.sleep(AGAIN_S)
@@ -144,10 +144,9 @@ class SyncRunner:
         finally:
             await session.ingest.close(drain=False)
 
-    async def _await_new_fence(self) -> None:
-        """A PATCH gave the sync a new revision, which the worker is about to hand over. Raises Fenced when the sync was
-        taken over or deleted."""
-        fence = self._fence
+    async def _await_another_than(self, fence: Fence) -> None:
+        """A PATCH gave the sync a new revision, which the worker is about to hand over, or has handed over meanwhile.
+        Raises Fenced when the sync was taken over or deleted."""
         row = await self._services.db.ingest.fetchrow(EPOCH, fence.stream_id, fence.sync_id)
         if row is None or row["deleted"] or row["epoch"] != fence.epoch:
             raise Fenced(f"Sync {fence.sync_id} is another worker's now.")
