@@ -127,12 +127,21 @@ class Body:
         return Answer(rows or [], dict(zip(self._names, told, strict=True)))
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding raises when a document is not of the shape that was asked for."""
+
+
+def unreadable(error: Exception) -> Faulted:
+    """Such a document as a transient fault of the provider."""
+    return Faulted(Fault("transient", f"the answer is not the JSON that was asked for: {error}"))
+
+
 def decoded(decode: Callable[[], T]) -> T:
     """What `decode` returns; a document that it cannot read is a transient fault of the provider."""
     try:
         return decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Faulted(Fault("transient", f"the answer is not the JSON that was asked for: {error}")) from None
+    except UNREADABLE as error:
+        raise unreadable(error) from None
 
 
 def unix_seconds(value: Any) -> datetime | None:
@@ -183,7 +192,10 @@ class Reader:
         self._pick = Picker(**{f"p{number}": (path, Any) for number, path in enumerate(paths)})
 
     def __call__(self, row: Raw, as_of: datetime, partition: str | None = None) -> Record:
-        values = decoded(lambda: self._pick(row))
+        try:
+            values = self._pick(row)
+        except UNREADABLE as error:
+            raise unreadable(error) from None
         record = Record(self.collection, self._key(values), bytes(row), as_of, partition=partition)
         for name, value in zip(self._named, values, strict=False):
             if name == "parent":
