@@ -11,7 +11,7 @@ says that it is one is masked all the same, for a slip must not cost a customer'
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -24,6 +24,9 @@ _SECRET = re.compile(
 MASK = "***********"
 
 _NOISY = ("uvicorn.error", "uvicorn.access", "aiohttp.access", "asyncio")
+
+Listener = Callable[[MutableMapping[str, Any]], None]
+_listeners: list[Listener] = []
 
 
 def configure(form: Literal["json", "text"] = "json", level: str = "info", stream: TextIO | None = None) -> None:
@@ -38,6 +41,7 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info", strea
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         mask_secrets,
+        _tell,
     ]
     last: list[Processor]
     if form == "json":
@@ -71,6 +75,19 @@ def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     for name in event:
         if _SECRET.search(name) and event[name] is not None:
             event[name] = MASK
+    return event
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """Have every line that is logged from now on told to the listener as well, secrets masked: the fields, with `level`
+    and `event`. It must be quick and must not raise. Returns what ends it."""
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener)
+
+
+def _tell(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for listener in _listeners:
+        listener(event)
     return event
 
 

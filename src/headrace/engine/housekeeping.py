@@ -13,7 +13,7 @@ from headrace.control import idempotency, syncs
 from headrace.control.syncs import Sync
 from headrace.db.pool import Database
 from headrace.db.queries import load
-from headrace.engine import metrics
+from headrace.engine import activity, metrics
 from headrace.engine.leases import Leases
 from headrace.engine.outage import OUTAGE
 from headrace.engine.pace import Pace
@@ -27,6 +27,7 @@ HEALTH, OLDEST_READS = SQL.health, SQL.oldest_reads
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 2.0
+_ACTIVITY_EVERY_S = 5.0
 _FIGURES_EVERY_S = 15.0
 _SELDOM_S = 600.0
 _CHUNKS = 20
@@ -43,6 +44,7 @@ class Housekeeping:
         self._db: Database = services.db
         self._clock: Clock = services.clock
         self._pace: Pace = services.pace
+        self._activity = services.activity
         self._leases = leases
         self._held = held
         self._due: dict[str, float] = {}
@@ -62,12 +64,16 @@ class Housekeeping:
     async def _round(self) -> None:
         await self._purge()
         await self._cut_positions()
+        if self._is_due("activity", _ACTIVITY_EVERY_S):
+            await self._activity.write(self._db, {sync.id: sync.stream_id for sync in self._held()})
         if self._is_due("figures", _FIGURES_EVERY_S):
             await self._figures()
         if self._is_due("seldom", _SELDOM_S):
             await self._pace.presence.bury_dead()
             await self._pace.forget_idle()
             await self._forget_answers()
+            mine = [stream_id for stream_id in self._leases.streams if self._leases.keeps_house_of(stream_id)]
+            await activity.forget_old(self._db, mine, self._clock.now())
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = self._clock.monotonic()

@@ -108,6 +108,7 @@ class Session:
 
     def _stored(self, appended: Appended) -> None:
         metrics.count_appended(self.access.provider.slug, appended)
+        self.services.activity.stored(self.fence.sync_id, appended)
         if appended.created or appended.updated or appended.deleted:
             self.changed_at = self.now()
             self.services.wakeups.appended(self.fence.stream_id)

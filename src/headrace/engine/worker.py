@@ -6,7 +6,7 @@ and the event loop; one keeps house. No sync has a timer that asks the database:
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from headrace.engine.outage import OUTAGE
 from headrace.engine.services import EngineServices
 from headrace.errors import HeadraceError
 from headrace.ids import parse_uuid
+from headrace.log import listen
 
 log = structlog.get_logger(__name__)
 
@@ -59,10 +60,13 @@ class Worker:
         self._looked_at = self._clock.monotonic()
         self._lags: deque[float] = deque([0.0], maxlen=_LAGS_KEPT)
         self._tasks: list[asyncio.Task[None]] = []
+        self._deaf: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Raises the database's errors when the notifications cannot be listened to."""
         await self._presence.start("worker")
+        self._services.transport.on_outcome = self._services.activity.tried
+        self._deaf = listen(self._services.activity.heard)
         await self._services.db.listen("headrace_sync", self._notified)
         await self._services.db.listen(CHANNEL, lambda _: self._wake.set())
         for name, work in (
@@ -77,6 +81,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self._deaf()
         await self._presence.announce_stopping()
         stops = [asyncio.create_task(held.stop()) for held in self._held.values()]
         if stops:

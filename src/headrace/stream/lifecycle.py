@@ -24,6 +24,8 @@ _DROP_STREAM = (
     _SQL.drop_epochs,
     _SQL.drop_states,
     _SQL.drop_checkpoints,
+    _SQL.drop_minutes,
+    _SQL.drop_log,
     _SQL.drop_held_deletes,
     _SQL.drop_set_aside,
 )

@@ -57,6 +57,12 @@ delete from sync_states where stream_id = $1
 -- name: drop_checkpoints
 delete from checkpoints where stream_id = $1
 
+-- name: drop_minutes
+delete from sync_minutes where stream_id = $1
+
+-- name: drop_log
+delete from sync_log where stream_id = $1
+
 -- name: drop_held_deletes
 delete from held_deletes where stream_id = $1
 
