@@ -27,6 +27,7 @@ from headrace.providers.kit import (
 )
 from headrace.providers.kit.readings import EVERYTHING
 from headrace.providers.kit.rows import Picker, Raw, decoded, unix_seconds
+from headrace.providers.stripe.lists import paged
 from headrace.providers.stripe.objects import (
     Moment,
     Resource,
@@ -34,7 +35,6 @@ from headrace.providers.stripe.objects import (
     head,
     identity,
     is_gone,
-    paged,
     segment,
     whole,
 )

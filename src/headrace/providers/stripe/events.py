@@ -17,7 +17,8 @@ from headrace.providers.kit import Context, Feed, Item, Mention, Rows, pages
 from headrace.providers.kit.rows import Picker, Raw, decoded
 from headrace.providers.stripe.access import VERSION
 from headrace.providers.stripe.children import Child
-from headrace.providers.stripe.objects import Moment, Resource, identity, is_cut, paged
+from headrace.providers.stripe.lists import paged
+from headrace.providers.stripe.objects import Moment, Resource, identity, is_cut
 
 SLACK = timedelta(seconds=3)
 """How far an event's time may be off the moment of its picture: whole seconds, and the event is made a little later."""

@@ -1,15 +1,13 @@
 """Reading Stripe's objects: whole, with the children that they carry, and one canonical shape through every reading.
 
-Stripe's lists are `{"object": "list", "data": […], "has_more": …, "url": …}`, newest first, at most 100 rows, paged by
-`starting_after` (https://docs.stripe.com/api/pagination). A list *inside* an object shows its first ten at most; the
-canonical object has them all, and the list's `has_more` is then false.
+A list *inside* an object shows its first ten at most; the canonical object has them all, and the list's `has_more` is
+then false.
 """
 
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Any
 from urllib.parse import quote
 
@@ -34,15 +32,14 @@ from headrace.providers.kit import (
     Response,
     Rows,
     Steps,
-    Window,
     joined,
     pages,
 )
-from headrace.providers.kit.pagers import LastId, at_url
-from headrace.providers.kit.rows import Picker, Raw, decoded, unix_seconds
+from headrace.providers.kit.pagers import at_url
+from headrace.providers.kit.rows import UNREADABLE, Picker, Raw, decoded, unix_seconds, unreadable
 from headrace.providers.stripe.access import error_of, is_missing
+from headrace.providers.stripe.lists import filled_up, paged
 
-_SIZE = ("limit", "100")
 _CUT = re.compile(rb'"has_more":\s*true')
 
 
@@ -56,23 +53,7 @@ def segment(value: str) -> str:
     return quote(value, safe="")
 
 
-# ──────────────────────────────── lists ────────────────────────────────
-
-
-def paged(path: str, limit_class: str, query: Query = (), *, windowed: bool = False, child: bool = False) -> Paged:
-    """One of Stripe's lists. `child`: a 404 says that the parent is gone, and the list is empty."""
-    plain = Request(path, query=(*query, _SIZE), limit_class=limit_class, accept=(404,) if child else ())
-
-    def request(ctx: Context, window: Window) -> Request:
-        return plain.with_query(*created(window)) if windowed else plain
-
-    return Paged(request, LastId("starting_after", ("limit", 100), more="has_more"))
-
-
-def created(window: Window) -> Query:
-    """The window on Stripe's whole seconds, such that windows which meet leave no second out and share none."""
-    bounds = (("created[gte]", window.lo), ("created[lt]", window.hi))
-    return tuple((name, str(ceil(moment.timestamp()))) for name, moment in bounds if moment is not None)
+# ────────────────────────────── sub-lists ──────────────────────────────
 
 
 class _SubList(msgspec.Struct):
@@ -88,15 +69,15 @@ _fields = msgspec.json.Decoder(dict[str, Raw])
 def whole(text: bytes, limit_class: str) -> Generator[Request, Response, bytes | None]:
     """The object with every sub-list filled up; None where it went away meanwhile. The sub-lists are read anew from
     their beginning, so that each is one picture."""
-    if not _CUT.search(text):
+    if not is_cut(text):
         return text
     document = decoded(lambda: _fields.decode(text))
     for name, value in document.items():
         cut = _cut_list(value)
         if cut is None:
             continue
-        request = at_url(Request("", limit_class=f"{limit_class}/{name}", accept=(404,)), cut.url).with_query(_SIZE)
-        rows = yield from Paged(request, LastId("starting_after", ("limit", 100), more="has_more")).read_all(NOWHERE)
+        request = at_url(Request("", limit_class=f"{limit_class}/{name}", accept=(404,)), cut.url)
+        rows = yield from filled_up(request).read_all(NOWHERE)
         if rows.gone:
             return None
         data = Raw(msgspec.json.encode(rows.rows))
@@ -110,7 +91,7 @@ NOWHERE = Context({}, from_unix(0))
 
 def _cut_list(value: Raw) -> _SubList | None:
     text = bytes(value)
-    if text[:1] != b"{" or not _CUT.search(text):
+    if text[:1] != b"{" or not is_cut(text):
         return None
     try:
         found = _sub_list.decode(text)
@@ -145,7 +126,10 @@ _head = Picker(id=("id", Any), created=("created", Any), deleted=("deleted", Any
 
 def head(text: bytes | Raw) -> tuple[str, Any, bool]:
     """An object's id, when it was created, and whether it is the stub of a deleted one."""
-    key, born, deleted = decoded(lambda: _head(text))
+    try:
+        key, born, deleted = _head(text)
+    except UNREADABLE as error:
+        raise unreadable(error) from None
     if key is None:
         raise ImplementationError("a Stripe object without an id cannot be a record")
     return str(key), born, deleted is True
@@ -187,9 +171,13 @@ class Resource:
         items: list[Item] = []
         moment = Moment(read.as_of)
         for row in read.rows:
-            text = yield from whole(bytes(row), self.path)
-            if text is not None:
-                items += self.items(ctx, text, moment)
+            text = bytes(row)
+            if is_cut(text):
+                filled = yield from whole(text, self.path)
+                if filled is None:
+                    continue
+                text = filled
+            items += self.items(ctx, text, moment)
         return items
 
     def items(self, ctx: Context, text: bytes, moment: Moment, *, sets: bool = False) -> list[Item]:

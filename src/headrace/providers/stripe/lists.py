@@ -1,0 +1,82 @@
+"""Stripe's lists: `{"object": "list", "data": […], "has_more": …, "url": …}`, newest first, at most 100 rows, paged by
+`starting_after` (https://docs.stripe.com/api/pagination) and, where they take `created`, by time."""
+
+import math
+from typing import Any
+
+from headrace.providers.kit import EVERYTHING, Context, Cursor, Paged, Query, Request, Rows, Window
+from headrace.providers.kit.lists import Read
+from headrace.providers.kit.pagers import LastId, stuck
+from headrace.providers.kit.rows import Body, Picker, Raw, decoded
+
+SIZE = ("limit", "100")
+_BY_ID = LastId("starting_after", ("limit", 100), more="has_more")
+_row = Picker(id=("id", Any), created=("created", Any))
+
+
+def paged(path: str, limit_class: str, query: Query = (), *, windowed: bool = False, child: bool = False) -> Paged:
+    """One of Stripe's lists. `windowed`: it takes `created[…]`. `child`: a 404 says that the parent is gone, and the
+    list is empty."""
+    plain = Request(path, query=(*query, SIZE), limit_class=limit_class, accept=(404,) if child else ())
+    return _Windowed(plain) if windowed else Paged(plain, _BY_ID)
+
+
+def filled_up(request: Request) -> Paged:
+    """The list at the request's address, from its beginning."""
+    return Paged(request.with_query(SIZE), _BY_ID)
+
+
+def created(window: Window) -> Query:
+    """The window on Stripe's whole seconds, such that windows which meet leave no second out and share none."""
+    bounds = (("created[gte]", window.lo), ("created[lt]", window.hi))
+    return tuple((name, str(math.ceil(moment.timestamp()))) for name, moment in bounds if moment is not None)
+
+
+class _Windowed(Paged):
+    """A list within a window of `created`.
+
+    A cursor within such a window was seen to lose the rest of its own second (stripe/sync-engine-fork, pull request
+    378). So the next page is asked for by time, up to and including the second of the last row, and the rows of that
+    second come twice. Where a whole page lies within one second, the rest of it is read by `starting_after`, outside
+    any window.
+    """
+
+    def __init__(self, plain: Request) -> None:
+        super().__init__(plain, _BY_ID)
+        self._plain = plain
+        self._list = Body("data", more="has_more")
+
+    def read(self, ctx: Context, window: Window, cursor: Cursor | None) -> Read:
+        if window == EVERYTHING:
+            return (yield from super().read(ctx, window, cursor))
+        response = yield self._asked(window, cursor or {})
+        answer = decoded(lambda: self._list.read(response))
+        rows: list[Raw] = answer.rows
+        if not rows:
+            if answer.told["more"]:
+                raise stuck("it says that more follows and shows no row to go on from")
+            return Rows([], response.sent_at)
+        _, newest = _told(rows[0])
+        last, oldest = _told(rows[-1])
+        least = -math.inf if window.lo is None else math.ceil(window.lo.timestamp())
+        if oldest is not None and oldest < least:
+            return Rows([row for row in rows if (_told(row)[1] or least) >= least], response.sent_at)
+        if not answer.told["more"]:
+            return Rows(rows, response.sent_at)
+        if newest is None or oldest is None or newest == oldest:
+            return Rows(rows, response.sent_at, {"after": last})
+        return Rows(rows, response.sent_at, {"until": oldest + 1})
+
+    def _asked(self, window: Window, cursor: Cursor) -> Request:
+        if "after" in cursor:
+            return self._plain.with_query(("starting_after", str(cursor["after"])))
+        bounds = dict(created(window))
+        if "until" in cursor:
+            bounds["created[lt]"] = str(cursor["until"])
+        return self._plain.with_query(*bounds.items())
+
+
+def _told(row: Raw) -> tuple[Any, int | None]:
+    """The id and the birth of a row."""
+    key, born = decoded(lambda: _row(row))
+    return key, born if isinstance(born, int) else None

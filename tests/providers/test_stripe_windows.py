@@ -1,0 +1,72 @@
+"""A window of one of Stripe's lists shows each of its rows, also where a cursor in it loses the rest of its second."""
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from small_stripe import NOW, SmallStripe
+
+from headrace.clock import from_unix
+from headrace.providers.kit import Context, Record, Window
+from headrace.providers.kit.checks import walk
+from headrace.providers.stripe import STRIPE
+
+CTX = Context({}, NOW, frozenset({"stripe:charge"}))
+BEGIN = 1_700_000_000
+
+
+class Forgetful(SmallStripe):
+    """Its cursors lose the rest of their own second in a window of `created`, as was seen of Stripe."""
+
+    def _page(self, path: str, rows: list[dict[str, Any]], query: dict[str, str]) -> Any:
+        after = query.get("starting_after")
+        if after is not None and {"created[gte]", "created[lt]"} & query.keys():
+            second = next(row["created"] for row in rows if row["id"] == after)
+            rows = [row for row in rows if row["created"] != second or row["id"] == after]
+        return super()._page(path, rows, query)
+
+
+def listed(stripe: SmallStripe, window: Window) -> list[str]:
+    charges = STRIPE.collection("stripe:charge")
+    assert charges is not None
+    assert charges.listing is not None
+    pages = walk(charges.listing.page, CTX, window, stripe.respond)
+    return [item.id for page in pages for item in page.items if isinstance(item, Record)]
+
+
+@given(
+    seconds=st.lists(st.integers(0, 230), min_size=1, max_size=5),
+    lo=st.none() | st.integers(-1, 4),
+    hi=st.none() | st.integers(0, 6),
+)
+def test_no_row_of_a_window_is_lost_at_a_page_edge(seconds: list[int], lo: int | None, hi: int | None) -> None:
+    stripe = Forgetful()
+    born = [BEGIN + second for second, count in enumerate(seconds) for _ in range(count)]
+    rows = [{"id": f"ch_{n}", "object": "charge", "created": moment} for n, moment in enumerate(born)]
+    stripe.add("/v1/charges", *reversed(rows))
+    window = Window(*(None if bound is None else from_unix(BEGIN + bound) for bound in (lo, hi)))
+    there = {
+        row["id"] for row in rows
+        if (lo is None or row["created"] >= BEGIN + lo) and (hi is None or row["created"] < BEGIN + hi)
+    }  # fmt: skip
+    assert set(listed(stripe, window)) == there
+    assert len(stripe.asked) <= 2 * len(seconds) + len(there) / 100 + 2
+
+
+def test_the_second_of_a_page_edge_costs_no_request_of_its_own() -> None:
+    stripe = SmallStripe()
+    rows = [{"id": f"ch_{n}", "object": "charge", "created": BEGIN + n // 3} for n in range(990)]
+    stripe.add("/v1/charges", *reversed(rows))
+    window = Window(from_unix(BEGIN), from_unix(BEGIN) + timedelta(days=1))
+    assert len(set(listed(stripe, window))) == 990
+    assert len(stripe.asked) <= 11
+
+
+def test_a_row_without_a_time_ends_no_window() -> None:
+    stripe = SmallStripe()
+    rows = [{"id": f"ch_{n}", "object": "charge", "created": BEGIN + n} for n in range(250)]
+    for n in (50, 149, 150, 249):
+        del rows[n]["created"]
+    stripe.add("/v1/charges", *reversed(rows))
+    assert set(listed(stripe, Window(from_unix(BEGIN), None))) == {row["id"] for row in rows}
