@@ -69,7 +69,7 @@ def sources_of(provider: Provider, wanted: Iterable[str]) -> list[TimeSource | T
                 found.append(_of_deleted(collection))
     apart = sum(isinstance(source, TimeSource) and source.collection_id is not None for source in found)
     return [
-        replace(source, least=source.least * apart)
+        replace(source, least=max(source.least, HALF_SECOND * apart))
         if isinstance(source, TimeSource) and source.collection_id is not None
         else source
         for source in found
@@ -138,7 +138,7 @@ def _of_deleted(collection: Collection) -> TimeSource:
         page=deleted.page,
         resolution=timedelta(seconds=1),
         settle=deleted.settle,
-        least=HALF_SECOND,
+        least=deleted.every,
         retention=deleted.retention,
         partitions=collection.partitions,
         collection_id=collection.id,

@@ -158,11 +158,13 @@ class Children:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A list of deletions in a window of time, kept by the provider for `retention`."""
+    """A list of deletions in a window of time, kept by the provider for `retention`. `every` is the least time between
+    two reads of its head while things change: long where another reading tells of most deletions."""
 
     page: PageFunction
     retention: timedelta
     settle: timedelta = timedelta(minutes=1)
+    every: timedelta = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ def base_url(properties: Mapping[str, Any]) -> str:
     return str(properties.get("base_url") or properties["instance_url"]).rstrip("/")
 
 
-def prepare(request: Request) -> Request:
-    return request
+def path(properties: Mapping[str, Any]) -> str:
+    """Where the API begins."""
+    return f"/services/data/{properties.get('api_version') or VERSION}"
 
 
 # ───────────────────────────── credentials ─────────────────────────────
@@ -80,14 +81,40 @@ _TOKENS = TokenEndpoint(lambda told: at(told, f"{_login_host(told)}/services/oau
 
 def _verify(held: Properties, now: datetime) -> Generator[Request, Response, Account]:
     """The Organization row, which the scope `api` lets every user read: its id is the account, and whether it is a
-    sandbox."""
-    soql = "SELECT Id, Name, IsSandbox FROM Organization LIMIT 1"
-    response = yield Request(f"/services/data/{VERSION}/query", query=(("q", soql),), accept=(401,))
+    sandbox. Where the row cannot be read, the user's own page tells the account's id."""
+    learned: dict[str, Any] = {}
+    response = yield _organization(held)
+    if response.status == 404 and not held.get("api_version"):
+        learned = yield from _version()
+        response = yield _organization({**held, **learned})
     if response.status == 401:
-        raise Refused(f"Salesforce refuses it: {_error(response)[1]}")
-    row = response.json()["records"][0]
-    learned = {} if held.get("name") else {"name": str(row["Name"])}
-    return Account(id=str(row["Id"]), learned=learned, mode="test" if row.get("IsSandbox") else "live")
+        raise Refused(f"Salesforce refuses it: {error_of(response)[1]}")
+    rows = response.json().get("records") if response.status < 300 else None
+    if not rows:
+        return Account(id=(yield from _told_by_user()), learned=learned)
+    if not held.get("name") and rows[0].get("Name"):
+        learned["name"] = str(rows[0]["Name"])
+    return Account(id=str(rows[0]["Id"]), learned=learned, mode="test" if rows[0].get("IsSandbox") else "live")
+
+
+def _organization(held: Properties) -> Request:
+    soql = "SELECT Id, Name, IsSandbox FROM Organization LIMIT 1"
+    return Request(f"{path(held)}/query", query=(("q", soql),), accept=(400, 401, 403, 404))
+
+
+def _version() -> Generator[Request, Response, dict[str, Any]]:
+    """The newest version that the instance serves and that is not newer than ours; ours where it tells none."""
+    response = yield Request("/services/data", accept=(401, 403, 404))
+    told = response.json() if response.status < 300 else []
+    served = sorted(float(each["version"]) for each in told)
+    ours = float(VERSION[1:])
+    fit = [each for each in served if each <= ours] or served[:1]
+    return {"api_version": f"v{fit[-1]:.1f}"} if fit else {}
+
+
+def _told_by_user() -> Generator[Request, Response, str]:
+    response = yield Request("/services/oauth2/userinfo", accept=(400, 401, 403, 404))
+    return str(response.json().get("organization_id") or "") if response.status < 300 else ""
 
 
 def _parameters(app: App, told: Properties) -> Mapping[str, str]:
@@ -101,6 +128,7 @@ OAUTH2 = CredentialKind(
         instance_url=text("Instance URL", "Such as https://acme.my.salesforce.com.", pattern=_INSTANCE),
         refresh_token=REFRESH_TOKEN,
         name=text("Name"),
+        api_version=text("API version", "Learned where the instance does not serve ours.", pattern=r"^v\d+\.0$"),
         sandbox={"type": "boolean", "title": "Sandbox", "description": "Signs in at test.salesforce.com."},
     ),
     secret=frozenset({"refresh_token"}),
@@ -130,7 +158,7 @@ _SPLIT = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED", "EXCE
 _FORBIDDEN = ("INSUFFICIENT_ACCESS", "API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INVALID_TYPE")
 
 
-def _error(response: Response) -> tuple[str, str]:
+def error_of(response: Response) -> tuple[str, str]:
     """(errorCode, message): a list of errors from the API, an object from the token endpoint."""
     try:
         answer = orjson.loads(response.body)
@@ -148,7 +176,7 @@ def fault(response: Response) -> Fault | None:
     status = response.status
     if 200 <= status < 300:
         return None
-    code, message = _error(response)
+    code, message = error_of(response)
     if code == _QUOTA:
         return Fault("rate" if "Concurrent" in message else "quota", message)
     if code in _BUSY or status in (408, 425, 420) or status >= 500:
@@ -170,7 +198,7 @@ def fault(response: Response) -> Fault | None:
 
 def _too_many(response: Response) -> TooMany | None:
     """The daily quota is a rolling 24 hours, so some of it comes back soon: asked again after a quarter of an hour."""
-    code, message = _error(response) if response.status >= 400 else ("", "")
+    code, message = error_of(response) if response.status >= 400 else ("", "")
     if code == _QUOTA:
         return TooMany(60.0 if "Concurrent" in message else 900.0)
     return TooMany(retry_after_s(response)) if response.status == 429 else None

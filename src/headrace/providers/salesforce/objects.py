@@ -1,0 +1,245 @@
+"""Reading an object: by keyset through SOQL, one record by id, and what was deleted.
+
+A page is a query of its own, in the order of (SystemModstamp, Id), that begins behind the last row of the page before:
+so a page speaks for the moment at which it was asked for, any process can go on with it, and more rows of one second
+than an answer holds are no trouble. No query locator is followed from page to page, so none can die.
+
+Sources: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest (Query, QueryAll, Get Deleted),
+.../atlas.en-us.api.meta/api/sforce_api_calls_getdeleted.htm (its rules), .../object_reference (SystemModstamp).
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from headrace.clock import micros
+from headrace.providers.kit import (
+    Context,
+    Cursor,
+    Delete,
+    Fault,
+    Faulted,
+    Item,
+    Mention,
+    Page,
+    Record,
+    Request,
+    Response,
+    Steps,
+    Window,
+)
+from headrace.providers.kit.rows import Answer, Body, Picker, Raw, decoded, iso8601
+from headrace.providers.salesforce import soql
+from headrace.providers.salesforce.access import error_of, fault, path
+from headrace.providers.salesforce.describe import Shape, describe
+
+RETENTION = timedelta(days=15)
+"""How far back getDeleted reaches."""
+LAG = timedelta(minutes=15)
+"""How long a transaction may take to show in getDeleted."""
+_MINUTE = timedelta(minutes=1)
+
+_body = Body("records", next="nextRecordsUrl")
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+@dataclass(slots=True)
+class Read:
+    """Rows as they were sent, or put together of several portions of fields. `torn` are ids of rows that changed
+    between two portions."""
+
+    rows: list[bytes]
+    as_of: datetime
+    more: bool
+    torn: list[str]
+
+
+class SObject:
+    """An object of the org. `only` are conditions that the object must be asked with."""
+
+    def __init__(self, shape: Shape, *only: str) -> None:
+        self.shape = shape
+        self._only = only
+        self._always = ["Id", *(name for name in (shape.updated,) if name)]
+        self._pick = Picker(
+            id=("Id", str),
+            updated=(shape.updated or "SystemModstamp", Any),
+            created=(shape.created or "CreatedDate", Any),
+            gone=("IsDeleted", Any),
+        )
+
+    # Rows as items.
+
+    def item(self, raw: bytes, as_of: datetime) -> Item:
+        """A row as a Record, or as a Delete where it lies in the recycle bin: its SystemModstamp moved then."""
+        key, updated, created, gone = decoded(lambda: self._pick(raw))
+        if key is None:
+            raise Faulted(Fault("transient", f"a row of {self.shape.name} has no Id"))
+        changed = iso8601(updated) if self.shape.updated else None
+        version = 0 if changed is None else micros(changed)
+        if gone is True:
+            return Delete(self.shape.collection, key, as_of, version)
+        born = iso8601(created) if self.shape.created else None
+        return Record(self.shape.collection, key, raw, as_of, created=born, updated=changed, version=version)
+
+    def items(self, read: Read) -> list[Item]:
+        torn: list[Item] = [Mention(self.shape.collection, key, read.as_of) for key in read.torn]
+        return [*(self.item(row, read.as_of) for row in read.rows), *torn]
+
+    # Pages.
+
+    def page(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        """Rows in the order of their change, or of their birth, or of their ids, whichever there is."""
+        stamp = self.shape.updated or self.shape.created
+        query = self.query(window, cursor)
+        read = yield from self.read(ctx, query)
+        following = self._after(read, stamp) if read.more else None
+        return Page(self.items(read), next=following)
+
+    def query(self, window: Window, cursor: Cursor | None = None) -> soql.Query:
+        """The rows of the window, behind the cursor's."""
+        stamp = self.shape.updated or self.shape.created
+        if not self.shape.sorted_by_id:
+            order: tuple[str, ...] = ()
+        else:
+            order = ("Id",) if stamp is None else (stamp, "Id")
+        conditions = [*self._only]
+        if cursor is None:
+            conditions += soql.within(stamp, window)
+        elif stamp is None:
+            conditions.append(f"Id > {soql.text(cursor['id'])}")
+        else:
+            at = soql.moment(datetime.fromisoformat(cursor["at"]))
+            conditions += [f"{stamp} >= {at}", f"({stamp} > {at} OR Id > {soql.text(cursor['id'])})"]
+            conditions += soql.within(stamp, Window(None, window.hi))
+        return soql.Query(self.shape.name, tuple(conditions), order, soql.ROWS if order else None)
+
+    def _after(self, read: Read, stamp: str | None) -> Cursor:
+        """The place of the last row. Rows that do not come in the order asked for would be lost without a sound."""
+        heads = [decoded(lambda row=row: self._pick(row)) for row in read.rows]  # type: ignore[misc]
+        if stamp is None:
+            return {"id": heads[-1][0]}
+        which = 1 if self.shape.updated else 2
+        times = [iso8601(head[which]) for head in heads]
+        known = [time for time in times if time is not None]
+        if len(known) < len(times) or known != sorted(known):
+            raise Faulted(Fault("config", f"the rows of {self.shape.name} do not come in the order of their {stamp}"))
+        return {"at": known[-1].isoformat(), "id": heads[-1][0]}
+
+    def read(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, Read]:
+        """One answer of the query, or all of them where it has no order by which to go on; with the rest of each row's
+        fields where they do not fit into one URI."""
+        fields = yield from self.fields(ctx)
+        first, *others = soql.portions(fields, self._always)
+        response = yield query.request(ctx, first, accept=(400,))
+        if response.status == 400 and error_of(response)[0] == "INVALID_FIELD" and self.shape.fields:
+            # A field is gone since the describe that is kept, or the user may no longer see it.
+            fields = yield from self._described(ctx)
+            first, *others = soql.portions(fields, self._always)
+            response = yield query.request(ctx, first)
+        elif response.status == 400:
+            raise Faulted(fault(response) or Fault("bad", "HTTP status 400"))
+        answer = decoded(lambda: _body.read(response))
+        while not answer.rows and answer.told["next"]:
+            response = yield Request(str(answer.told["next"]))
+            answer = decoded(lambda response=response: _body.read(response))  # type: ignore[misc]
+        rows = [bytes(row) for row in answer.rows]
+        more = bool(rows) and (bool(answer.told["next"]) or (query.limit is not None and len(rows) >= query.limit))
+        if not query.order:
+            rows += yield from _rest(answer)
+            more = False
+        torn: list[str] = []
+        narrowed = replace(query, limit=len(rows) if query.order else None)
+        for portion in others if rows else ():
+            part = yield from _all(narrowed.request(ctx, portion))
+            rows, lost = self._joined(rows, part)
+            torn += lost
+        return Read(rows, response.sent_at, more, torn)
+
+    def fields(self, ctx: Context) -> Generator[Request, Response, list[str]]:
+        """The names of the fields that are read."""
+        if self.shape.fields:
+            return [name for name, _ in self.shape.fields]
+        return (yield from self._described(ctx))
+
+    def _described(self, ctx: Context) -> Generator[Request, Response, list[str]]:
+        answer = yield describe(ctx, self.shape.name)
+        return [name for name, _ in Shape.told(answer.json()).fields]
+
+    def _joined(self, rows: Sequence[bytes], part: Sequence[bytes]) -> tuple[list[bytes], list[str]]:
+        """The rows with their other fields; and the ids of those that changed or went away between the two answers."""
+        others = {decoded(lambda row=row: self._pick(row))[:2]: row for row in part}  # type: ignore[misc]
+        whole: list[bytes] = []
+        torn: list[str] = []
+        for row in rows:
+            key, updated, *_ = decoded(lambda row=row: self._pick(row))  # type: ignore[misc]
+            other = others.get((key, updated))
+            if other is None:
+                torn.append(key)
+            else:
+                whole.append(msgspec.json.encode({**_fields.decode(other), **_fields.decode(row)}))
+        return whole, torn
+
+    # One record.
+
+    def fetch(self, ctx: Context, key: str, parent: str | None) -> Steps:
+        """The record by its id; a Delete when it lies in the recycle bin, was purged, or is out of the user's sight,
+        which cannot be told apart."""
+        query = soql.Query(self.shape.name, (f"Id = {soql.text(key)}",), ("Id",), 1)
+        read = yield from self.read(ctx, query)
+        if read.torn:
+            raise Faulted(Fault("transient", f"{self.shape.name} {key} changed while it was read"))
+        if not read.rows:
+            return Page([Delete(self.shape.collection, key, read.as_of)])
+        return Page([self.item(read.rows[0], read.as_of)])
+
+    # Deletions.
+
+    def deleted(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        """What getDeleted tells: hard deletes too. It takes whole minutes, more than one, and none to come."""
+        hi = ctx.now if window.hi is None else min(window.hi, ctx.now)
+        lo = hi - RETENTION + LAG if window.lo is None else window.lo
+        start = min(lo, hi - 2 * _MINUTE).replace(second=0, microsecond=0)
+        query = (("start", _stamp(start)), ("end", _stamp(hi)))
+        request = Request(f"{path(ctx.properties)}/sobjects/{self.shape.name}/deleted/", query=query, accept=(404,))
+        response = yield request
+        if response.status == 404:
+            return Page()  # no deletions of this object are kept
+        answer = response.json()
+        earliest = iso8601(answer.get("earliestDateAvailable"))
+        if earliest is not None and earliest > lo.replace(second=0, microsecond=0):
+            raise Faulted(Fault("expired", f"the deletions of {self.shape.name} are told since {earliest} only"))
+        covered = iso8601(answer.get("latestDateCovered"))
+        if covered is not None and start <= covered < hi - LAG:
+            raise Faulted(Fault("transient", f"the deletions of {self.shape.name} are told until {covered} only"))
+        return Page([self._deletion(each, response.sent_at) for each in answer.get("deletedRecords") or ()])
+
+    def _deletion(self, told: dict[str, Any], as_of: datetime) -> Item:
+        """As it was when it was deleted: what was restored later has a later SystemModstamp."""
+        when = iso8601(told.get("deletedDate"))
+        version = micros(when) if when is not None and self.shape.updated else 0
+        return Delete(self.shape.collection, str(told["id"]), when or as_of, version)
+
+
+def _all(request: Request) -> Generator[Request, Response, list[bytes]]:
+    """All rows that a query leads to."""
+    response = yield request
+    answer = decoded(lambda: _body.read(response))
+    return [bytes(row) for row in answer.rows] + (yield from _rest(answer))
+
+
+def _rest(answer: Answer) -> Generator[Request, Response, list[bytes]]:
+    """The rows that follow an answer, by its locators: within one page, so that none is left to die."""
+    rows: list[bytes] = []
+    while locator := answer.told["next"]:
+        response = yield Request(str(locator))
+        answer = decoded(lambda response=response: _body.read(response))  # type: ignore[misc]
+        rows += (bytes(row) for row in answer.rows)
+    return rows
+
+
+def _stamp(value: datetime) -> str:
+    return soql.moment(value.replace(microsecond=0)).replace(".000Z", "+00:00")
