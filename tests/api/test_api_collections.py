@@ -92,7 +92,7 @@ async def refreshed(caller: Caller, credential_id: str) -> dict[str, Any]:
     """The state of a refresh that was started and has ended."""
     started = await caller.ok("POST", f"/v1/collections/{credential_id}/refresh/start")
     assert (started["credential_id"], started["status"], started["error"]) == (credential_id, "processing", None)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             state: dict[str, Any] = await caller.ok("GET", f"/v1/collections/{credential_id}/refresh/status")
             if state["status"] != "processing":

@@ -62,7 +62,7 @@ def parent_of_a_server(folder: Path, way: str) -> "subprocess.Popen[str]":
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.02)
 

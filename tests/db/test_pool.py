@@ -81,8 +81,12 @@ async def test_a_killed_connection_is_away_and_the_pool_goes_on(db: Database) ->
 async def test_closing_does_not_wait_for_statements_without_end(dsn: str) -> None:
     db = await Database.open(dsn, api_size=1, ingest_size=1)
     endless = asyncio.create_task(db.api.execute("select pg_sleep(300)"))
-    await asyncio.sleep(0.1)
-    async with asyncio.timeout(20):
+    running = (
+        "select count(*) from pg_stat_activity where query = 'select pg_sleep(300)' and datname = current_database()"
+    )
+    async with asyncio.timeout(60):
+        while not await db.ingest.fetchval(running):
+            await asyncio.sleep(0.01)
         await db.close()
     with pytest.raises((*AWAY, asyncpg.PostgresError, asyncio.CancelledError)):
         await endless

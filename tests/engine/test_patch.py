@@ -267,7 +267,7 @@ def _page(asked: Asked) -> tuple[str | None, str | None]:
 
 async def quiet(shop: Shop) -> None:
     """Until nothing is under way, and a little longer: long enough for what should not begin to begin."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while shop.under_way:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.3)

@@ -31,7 +31,7 @@ PROCESS = Path(__file__).with_name("working.py")
 NOWHERE = "http://127.0.0.1:9"
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], within_s: float = 40.0) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], within_s: float = 60.0) -> None:
     async with asyncio.timeout(within_s):
         while True:
             found = condition()

@@ -13,7 +13,7 @@ from headrace.stream.consumers import desk
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -135,6 +135,7 @@ async def test_a_call_in_another_process_is_woken_by_room_and_by_nacks(
 
 
 async def test_a_hundred_calls_may_wait_and_one_more_may_not(log: Log, process: Process, consumer: Consumer) -> None:
+    assert (await consumer.next(1)).messages == []  # the consumer is known to the process from here on
     waiting = [asyncio.create_task(consumer.next(1, wait_ms=60_000)) for _ in range(desk.MOST_WAITING)]
     await asyncio.sleep(0.1)
     with pytest.raises(TooManyRequests):
@@ -150,13 +151,13 @@ async def test_a_hundred_calls_may_wait_and_one_more_may_not(log: Log, process: 
 async def test_waiting_calls_ask_the_database_nothing(log: Log, consumer: Consumer) -> None:
     waiting = [asyncio.create_task(consumer.next(1, wait_ms=60_000)) for _ in range(50)]
     await asyncio.sleep(2.5)  # past the first look at the heads
-    before = await statements(log)
+    before, began = await statements(log), asyncio.get_running_loop().time()
     await asyncio.sleep(2)
-    asked = await statements(log) - before
+    asked, seconds = await statements(log) - before, asyncio.get_running_loop().time() - began
     for each in waiting:
         each.cancel()
 
-    assert asked <= 8, "one look a second for all of them, and this test's own"
+    assert asked <= 2 * seconds + 4, "one look a second for all of them, and this test's own"
 
 
 async def statements(log: Log) -> int:

@@ -76,5 +76,5 @@ class Client:
 
 @asynccontextmanager
 async def asking(base_url: str, key: str = KEY) -> AsyncIterator[Client]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
         yield Client(session, base_url, key)

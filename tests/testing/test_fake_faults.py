@@ -242,13 +242,11 @@ async def test_a_record_may_have_sixteen_megabytes() -> None:
 async def test_events_come_late_twice_and_in_any_order() -> None:
     async with StripeServer({"customers": 3}, span_days=100) as server, asking(server.base_url) as ask:
         shown = len(await ask.walk("/v1/events"))
-        server.faults.add("late_events", times=1, path="customer.created", delay_s=0.3)
+        server.faults.add("late_events", times=1, path="customer.created", delay_s=3600)
         late = server.account.create("customers")["id"]
         early = server.account.create("customers")["id"]
         assert await _subjects(ask, shown) == [early]
-        async with asyncio.timeout(5):
-            while len(await ask.walk("/v1/events")) < shown + 2:
-                await asyncio.sleep(0.05)
+        server.faults.add("clock", offset_s=3601)
         assert set(await _subjects(ask, shown)) == {early, late}
         server.faults.add("duplicate_events", times=1)
         twice = server.account.create("customers")["id"]
@@ -276,13 +274,12 @@ async def test_events_may_be_rendered_in_an_older_version() -> None:
 
 async def test_new_objects_may_be_listed_late() -> None:
     async with StripeServer({"customers": 2}) as server, asking(server.base_url) as ask:
-        server.faults.add("late_objects", delay_s=0.3)
+        server.faults.add("late_objects", delay_s=3600)
         made = server.account.create("customers")["id"]
         assert made not in (await ask("/v1/customers")).ids
         assert (await ask(f"/v1/customers/{made}")).status == 200
-        async with asyncio.timeout(5):
-            while made not in (await ask("/v1/customers")).ids:
-                await asyncio.sleep(0.05)
+        server.faults.add("clock", offset_s=3601)
+        assert made in (await ask("/v1/customers")).ids
 
 
 async def test_the_clock_may_be_off_by_minutes() -> None:
@@ -290,10 +287,10 @@ async def test_the_clock_may_be_off_by_minutes() -> None:
         server.faults.add("clock", offset_s=600)
         made = server.account.create("customers")
         date = parsedate_to_datetime((await ask("/v1/customers")).headers["date"])
-        assert abs(date.timestamp() - made["created"]) <= 2
+        assert -2 <= date.timestamp() - made["created"] < 300, "both by the same clock"
         server.faults.clear()
         date = parsedate_to_datetime((await ask("/v1/customers")).headers["date"])
-        assert made["created"] - date.timestamp() > 590
+        assert made["created"] - date.timestamp() > 300
 
 
 async def test_links_may_be_signed_anew_at_every_reading() -> None:

@@ -265,7 +265,7 @@ async def test_a_new_secret_wakes_the_syncs_that_use_it(vault: Vault, db: Databa
     await db.listen("headrace_sync", heard.put_nowait)
     await vault.import_(secret="mk_1")
     await vault.import_(secret="mk_2")
-    assert await asyncio.wait_for(heard.get(), 10) == str(sync_id)
+    assert await asyncio.wait_for(heard.get(), 60) == str(sync_id)
     assert heard.empty()
 
 
