@@ -56,6 +56,13 @@ class Difference:
         return "; ".join(said) or "no difference"
 
 
+def _later(order: tuple[int, datetime], other: tuple[int, datetime]) -> bool:
+    """By version where both have one, else by the moment for which they speak."""
+    if order[0] and other[0] and order[0] != other[0]:
+        return order[0] > other[0]
+    return order[1] >= other[1]
+
+
 class Copy:
     """Records by (collection, id). Of two pictures the one with the higher (version, as_of) wins; where their moments
     are too near to tell, the record comes back as unclear, to be fetched."""
@@ -94,7 +101,7 @@ class Copy:
         near = max(item.slack, held.slack)
         if not settled and near and item.version == held.order[0] and abs(item.as_of - held.order[1]) <= near:
             return [Mention(item.collection, item.id, item.as_of, item.parent)]
-        if settled or order >= held.order:
+        if settled or _later(order, held.order):
             self.emitted += 1
             self.held[key] = Held(raw, order, item.slack, item.parent)
         return []

@@ -1,7 +1,7 @@
 """Drives page functions over HTTP, without engine and database: for the laws, and to look at a connector alone."""
 
 import asyncio
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import time
@@ -31,6 +31,10 @@ from headrace.providers.kit import (
 R = TypeVar("R")
 _RETRIED = frozenset({"rate", "quota", "transient"})
 _SKEW = timedelta(seconds=1.5)
+
+
+class _Sent(Faulted):
+    """An answer was no success, as often as it was asked for."""
 
 
 class Driver:
@@ -80,7 +84,8 @@ class Driver:
         found: dict[str, Found] = {}
         cursor: Cursor | None = None
         while True:
-            page, cursor = await self.run(discovery.page(self.context(), _through_json(cursor)))
+            at = _through_json(cursor)
+            page, cursor = await self.again(lambda at=at: discovery.page(self.context(), at))  # type: ignore[misc]
             for each in page:
                 found[each.collection_id or f"{self.provider.slug}:{each.scope}.{each.upstream_id}"] = each
             if cursor is None:
@@ -94,7 +99,8 @@ class Driver:
         found: list[str | None] = []
         cursor: Cursor | None = None
         while True:
-            pairs, cursor = await self.run(source.page(self.context(), _through_json(cursor)))
+            at = _through_json(cursor)
+            pairs, cursor = await self.again(lambda at=at: source.page(self.context(), at))  # type: ignore[misc]
             found += (key for key, _ in pairs)
             if cursor is None:
                 return found
@@ -108,7 +114,21 @@ class Driver:
         partition: str | None = None,
     ) -> Page:
         """One page."""
-        return await self.run(function(self.context(collections, partition), window, _through_json(cursor)))
+        context, at = self.context(collections, partition), _through_json(cursor)
+        return await self.again(lambda: function(context, window, at))
+
+    async def again(self, make: Callable[[], Generator[Request, Response, R]]) -> R:
+        """Run the generator that `make` makes; where it found wrong in an answer what may pass, it is made anew. Raises
+        Faulted."""
+        for _ in range(self._tries - 1):
+            try:
+                return await self.run(make())
+            except _Sent:
+                raise
+            except Faulted as error:
+                if error.fault.kind not in _RETRIED:
+                    raise
+        return await self.run(make())
 
     async def run(self, steps: Generator[Request, Response, R]) -> R:
         """Answer the requests of a generator until it returns. Raises Faulted."""
@@ -130,7 +150,7 @@ class Driver:
             if isinstance(outcome, Response):
                 return outcome
             if outcome.kind not in _RETRIED or attempt >= self._tries:
-                raise Faulted(outcome)
+                raise _Sent(outcome)
             await asyncio.sleep(self._wait_s * attempt)
 
     async def _attempt(self, request: Request) -> Response | Fault:
@@ -139,6 +159,8 @@ class Driver:
             response = await self._once(request)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             return Fault("transient", repr(error))
+        if self.provider.limits.too_many(response) is not None:
+            return Fault("rate", f"too many requests: status {response.status}")
         fault = None if response.status in request.accept else self.provider.fault(response)
         return fault or response
 

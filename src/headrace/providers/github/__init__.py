@@ -1,7 +1,12 @@
-"""GitHub: everything that its connector knows, put together. `access.py` is how it is reached."""
+"""GitHub: everything that its connector knows, put together. docs/providers/github.md lists the collections.
+
+`access.py` is how it is reached, `account.py` what a credential sees, `lists.py` and `children.py` how lists are read,
+`collections.py` the table of collections.
+"""
 
 from headrace.providers.github import access
-from headrace.providers.kit import Provider
+from headrace.providers.github.collections import COLLECTIONS, FEEDS
+from headrace.providers.kit import Hook, Provider
 
 GITHUB = Provider(
     slug="github",
@@ -10,8 +15,10 @@ GITHUB = Provider(
     hosts=access.HOSTS,
     kinds=access.KINDS,
     limits=access.LIMITS,
-    collections=(),
+    collections=COLLECTIONS,
     fault=access.fault,
+    feeds=FEEDS,
+    hook=Hook(access.read_webhook),
     prepare=access.prepare,
     default_rate_limit=access.default_rate_limit,
 )

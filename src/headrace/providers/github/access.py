@@ -4,6 +4,8 @@ Sources: https://docs.github.com/en/rest (authentication, versions, best practic
 https://docs.github.com/en/apps/creating-github-apps (the app's JSON Web Token, installation tokens, the setup URL).
 """
 
+import hashlib
+import hmac
 import re
 from collections.abc import Generator, Mapping
 from datetime import datetime
@@ -11,12 +13,16 @@ from typing import Any
 
 import orjson
 
+from headrace.providers.github.places import CORE
 from headrace.providers.kit import (
     Account,
     CredentialKind,
+    Delivery,
     Fault,
+    Item,
     Limit,
     LimitPolicy,
+    NotGenuine,
     Properties,
     Refused,
     Remaining,
@@ -90,7 +96,7 @@ def _object(response: Response) -> dict[str, Any]:
     if response.status < 300:
         answer: dict[str, Any] = response.json()
         return answer
-    message = _message(response)
+    message = message_of(response)
     if response.status == 404:
         raise GrantRefused(f"there is no such installation, the app was uninstalled: {message}")
     raise GrantRefused(message, "app" if response.status == 401 else "grant")
@@ -112,7 +118,7 @@ def _verify_token(held: Properties, now: datetime) -> Generator[Request, Respons
     """GET /user: whose token it is. A token may be narrowed to repositories, so the secret belongs to the account."""
     response = yield Request("/user", accept=(401,))
     if response.status == 401:
-        raise Refused(f"GitHub refuses it: {_message(response)}")
+        raise Refused(f"GitHub refuses it: {message_of(response)}")
     return Account(id=str(response.json()["login"]), narrow=True)
 
 
@@ -195,7 +201,8 @@ KINDS = (APP, TOKEN)
 # ─────────────────────────────── refusals ──────────────────────────────
 
 
-def _message(response: Response) -> str:
+def message_of(response: Response) -> str:
+    """GitHub's own words (https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api)."""
     try:
         answer = orjson.loads(response.body)
     except orjson.JSONDecodeError:
@@ -210,10 +217,12 @@ def fault(response: Response) -> Fault | None:
     is gone or hidden, 451 that it was taken down, 409 of a list of commits that the repository is empty.
     """
     status = response.status
+    if status == 202:
+        return Fault("transient", "GitHub is still computing it")
     if 200 <= status < 300:
-        return Fault("transient", "GitHub is still computing it") if status == 202 else None
-    message = _message(response)
-    if _limited(response):
+        return None if _looks_whole(response.body) else Fault("transient", "the answer is no JSON, or was cut short")
+    message = message_of(response)
+    if is_limited(response):
         return Fault("rate", message)
     match status:
         case 401:
@@ -229,7 +238,14 @@ def fault(response: Response) -> Fault | None:
     return Fault("transient" if status >= 500 else "config", message)
 
 
-def _limited(response: Response) -> bool:
+def _looks_whole(body: bytes) -> bool:
+    """A cheap look at both ends: HTML error pages and bodies cut short do not pass; the decoder sees the rest."""
+    ends = (body.lstrip()[:1], body.rstrip()[-1:])
+    return ends in ((b"{", b"}"), (b"[", b"]")) or not body
+
+
+def is_limited(response: Response) -> bool:
+    """Whether a refusal is for too many requests: 403 is that, or a permission that is missing."""
     if response.status not in (403, 429):
         return False
     spent = response.headers.get("x-ratelimit-remaining") == "0"
@@ -237,13 +253,13 @@ def _limited(response: Response) -> bool:
         response.status == 429
         or spent
         or "retry-after" in response.headers
-        or "rate limit" in _message(response).lower()
+        or "rate limit" in message_of(response).lower()
     )
 
 
 def _too_many(response: Response) -> TooMany | None:
     """`Retry-After`, else the reset of a budget that is used up, else a minute (the secondary limits name no time)."""
-    if not _limited(response):
+    if not is_limited(response):
         return None
     wait = retry_after_s(response)
     if wait is None and response.headers.get("x-ratelimit-remaining") == "0":
@@ -266,12 +282,13 @@ def _remaining(response: Response) -> tuple[Remaining, ...]:
         left = float(response.headers["x-ratelimit-remaining"])
     except (KeyError, ValueError):
         return ()
-    return (Remaining(left, "all", _until_reset_s(response)),)
+    return (Remaining(left, CORE, _until_reset_s(response)),)
 
 
 LIMITS = LimitPolicy(
-    # 5,000 an hour for a user and, at the least, for an installation; 900 points a minute, a read being one.
-    limits=(Limit(5000, 3600), Limit(900, 60)),
+    # 5,000 an hour for a user and, at the least, for an installation, conditional requests that are answered 304 not
+    # counted; 900 points a minute, a read being one.
+    limits=(Limit(5000, 3600, CORE), Limit(900, 60)),
     concurrent=50,
     too_many=_too_many,
     remaining=_remaining,
@@ -280,3 +297,17 @@ LIMITS = LimitPolicy(
 
 def default_rate_limit(mode: str) -> tuple[int, int]:
     return (5000, 3600)
+
+
+# ─────────────────────────────── webhooks ──────────────────────────────
+
+
+def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
+    """Check `X-Hub-Signature-256`: HMAC-SHA256 of the body with the webhook's secret (https://docs.github.com/en/webhooks,
+    "Validating webhook deliveries"). Deliveries come in any order, once or not at all: a genuine one is a hint to look
+    at once, without items. It carries no time, so an old one may be played again; that costs a look and no more."""
+    expected = "sha256=" + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
+    given = delivery.headers.get("x-hub-signature-256", "")
+    if not hmac.compare_digest(expected.encode(), given.encode()):
+        raise NotGenuine("the X-Hub-Signature-256 header does not fit the body and the webhook's secret")
+    return []

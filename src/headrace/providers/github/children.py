@@ -1,0 +1,136 @@
+"""What GitHub lists per parent only: the reviews of a pull request, the jobs of a run, the members of a team."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from headrace.http import Request, Response
+from headrace.providers.github.lists import Rowed, following, read
+from headrace.providers.github.places import CORE, get
+from headrace.providers.github.schemas import schema_of
+from headrace.providers.kit import (
+    Children,
+    ChildSet,
+    Collection,
+    Context,
+    Cursor,
+    Item,
+    Listing,
+    Page,
+    Partitions,
+    Record,
+    Rows,
+    Steps,
+    Window,
+)
+from headrace.providers.kit.pagers import at_url
+from headrace.providers.kit.rows import Body, Path, Raw, Reader, decoded
+
+REQUESTS = 25
+"""The most lists of children that one page reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A kind of object that is listed below each parent.
+
+    `parents` is the parents' list, `at(row)` a parent's path, `path` that of its children, `rows` where they are.
+    `reader` reads a child; `key` gives its id where no single field does; where `own`, that is its own below the parent
+    only. `every` is how often all parents are walked: but for a change of the parent nothing tells that its children
+    have changed.
+    """
+
+    reader: Reader
+    parents: Rowed
+    at: Callable[[Raw | bytes], str]
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    rows: Path | None = None
+    own: bool = False
+    key: Callable[[Raw], str] | None = None
+
+    def collection(self, partitions: Partitions, every: timedelta | None = None) -> Collection:
+        name = self.reader.collection.partition(":")[2]
+        return Collection(
+            id=self.reader.collection,
+            name=name,
+            listing=Listing(self._along),
+            children=Children(self.parents.reader.collection, self._again),
+            deletes="parent",
+            partitions=partitions,
+            sweep_every=every,
+            schema=schema_of(name),
+        )
+
+    def _list(self, parent: Raw | bytes) -> Request:
+        return get(self.at(parent) + self.path, *self.query)
+
+    def _records(self, parent: str, partition: str | None, found: Rows) -> list[Record]:
+        made = []
+        for row in found.rows:
+            record = self.reader(row, found.as_of, partition)
+            if self.key is not None:
+                record.id = self.key(row)
+            if self.own:
+                record.id = f"{parent}/{record.id}"
+            record.parent = parent
+            made.append(record)
+        return made
+
+    def _along(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        """The listing: along that of the parents. It goes on at the parent, and at the page of its children, where the
+        page before stopped; if that parent has gone meanwhile, the parents' page is begun anew."""
+        place: dict[str, Any] = cursor or {}
+        begin = self.parents.request(ctx.partition)
+        above = yield from read(ctx, at_url(begin, place["url"]) if "url" in place else begin, self.parents.rows)
+        parents = {record.id: record.raw for record in self.parents.records(ctx, above)}
+        ids = list(parents)
+        here = {"url": place["url"]} if "url" in place else {}
+        first, at = 0, None
+        if place.get("parent") in parents:
+            first, at = ids.index(place["parent"]), place.get("children")
+        items: list[Item] = []
+        for count, parent in enumerate(ids[first:]):
+            if count == REQUESTS:
+                return Page(items, next={**here, "parent": parent})
+            found = yield from _children(ctx, self._list(parents[parent]), at, self.rows)
+            items += self._records(parent, ctx.partition, found)
+            if found.next is not None:
+                return Page(items, next={**here, "parent": parent, "children": found.next})
+            at = None
+        return Page(items, next=above.next)
+
+    def _again(self, ctx: Context, parent: Record, cursor: Cursor | None) -> Steps:
+        """The children of one parent, whole. A 404 says that there are none any more only where the repository or
+        organisation itself can be read."""
+        items: list[Item] = []
+        at: Cursor | None = None
+        as_of: datetime | None = None
+        while as_of is None or at is not None:
+            found = yield from _children(ctx, self._list(parent.raw), at, self.rows)
+            if found.gone and not (yield from self._readable(parent)):
+                return Page([])
+            items += self._records(parent.id, parent.partition, found)
+            as_of, at = as_of or found.as_of, found.next
+        ids = frozenset(item.id for item in items if isinstance(item, Record))
+        return Page([*items, ChildSet(self.reader.collection, parent.id, ids, as_of)])
+
+    def _readable(self, parent: Record) -> Generator[Request, Response, bool]:
+        _, kind, *names = self.at(parent.raw).split("/")
+        path = "/".join(["", kind, *names[: 2 if kind == "repos" else 1]])
+        response = yield Request(path, limit_class=CORE, accept=(403, 404, 451))
+        return response.status < 300
+
+
+def _children(
+    ctx: Context, request: Request, cursor: Cursor | None, rows: Path | None
+) -> Generator[Request, Response, Rows]:
+    """One page of one parent's children; `gone` where there is no such parent."""
+    asked = replace(request if cursor is None else at_url(request, cursor["url"]), accept=(404, 410))
+    response = yield asked
+    if response.status >= 300:
+        return Rows([], response.sent_at, gone=True)
+    body = Body(rows)
+    found = decoded(lambda: body.read(response).rows)
+    return Rows(found, response.sent_at, following(ctx, response))
