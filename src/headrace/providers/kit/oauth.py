@@ -111,7 +111,7 @@ class TokenEndpoint:
 
 def told(response: Response) -> dict[str, Any]:
     """The answer of a token endpoint as an object. Raises GrantRefused for what it refuses, with status 200 too, as
-    GitHub does."""
+    some do."""
     answer = response.json()
     if not isinstance(answer, dict):
         raise GrantRefused(f"the token endpoint answered {response.status} with what is no object")
