@@ -168,7 +168,7 @@ async def _services(parts: _Parts, settings: Settings, db: Database, keyring: Ke
     await wakeups.start()
     parts.stop_with("wakeups", wakeups.stop)
     pace = Pace(db, worker_id, settings)
-    transport = Transport(db, pace, settings, reload=reloader(db, keyring, providers, settings))
+    transport = Transport(db, pace, settings, reload=reloader(db, keyring, providers, settings), keyring=keyring)
     parts.stop_with("transport", transport.close)
     engine = EngineServices(db, keyring, providers, settings, db.clock, wakeups, transport, pace, worker_id)
     worker = None

@@ -456,7 +456,7 @@ def test_backoff_doubles_to_a_minute_and_is_spread() -> None:
 
 async def test_verify_returns_whose_credential_it_is(transport: Transport) -> None:
     async with scripted(answer(503, "{}"), answer(body='{"id": "acct_1"}')) as server:
-        account = await transport.verify(provider(), KIND, {"secret": SECRET, "base_url": server.url})
+        account = await transport.exchanges.verify(provider(), KIND, {"secret": SECRET, "base_url": server.url})
     assert account.id == "acct_1"
     assert server.heads[-1]["authorization"] == f"Bearer {SECRET}"
 
@@ -464,9 +464,9 @@ async def test_verify_returns_whose_credential_it_is(transport: Transport) -> No
 async def test_verify_tells_a_refusal_from_a_failure(transport: Transport) -> None:
     async with scripted(answer(401, told(f"no such key {SECRET}"))) as server:
         with pytest.raises(Refused, match=r"no such key \*+") as refused:
-            await transport.verify(provider(), KIND, {"secret": SECRET, "base_url": server.url})
+            await transport.exchanges.verify(provider(), KIND, {"secret": SECRET, "base_url": server.url})
     assert SECRET not in str(refused.value)
     for broken in (answer(500, "{}"), hang_up, answer(200, "<html>", content_type="text/html"), answer(body="[1]")):
         async with scripted(broken) as server:
             with pytest.raises(ProviderFailed):
-                await transport.verify(provider(), KIND, {"secret": SECRET, "base_url": server.url})
+                await transport.exchanges.verify(provider(), KIND, {"secret": SECRET, "base_url": server.url})

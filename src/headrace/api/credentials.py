@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
-from headrace.api import exporting, importing, oauth_apps, shapes
+from headrace.api import exporting, importing, oauth_apps, shapes, trying
 from headrace.api.answers import Json, deleted, nothing_but, verbatim
 from headrace.api.auth import Caller, Read
 from headrace.api.body import Fields, JsonBody
@@ -15,10 +15,11 @@ from headrace.api.change import AdminChange
 from headrace.api.credential_shapes import CredentialObject, Credentials, HealthStatus
 from headrace.api.exporting import TruncateSecrets
 from headrace.api.fields import UNSET, Id, Metadata, Name
-from headrace.api.importing import UNVERIFIED, CredentialCreate, kinds_of
+from headrace.api.importing import CredentialCreate, kinds_of
 from headrace.api.paging import Paging
 from headrace.api.queries import DryRun, MetadataFilter
 from headrace.api.services import Services, services_of
+from headrace.api.trying import Tried
 from headrace.clock import iso
 from headrace.db.pool import Conn
 from headrace.errors import Invalid, NotFound
@@ -115,9 +116,9 @@ async def import_credential(
     draft = importing.draft(services, body)
     async with services.db.api.acquire() as conn:
         await importing.check_app(conn, org_id, draft)
-    verdict = await importing.verify(services, draft) if verify else UNVERIFIED
+    tried = await trying.verify(services, org_id, draft) if verify else trying.untried(draft)
     async with change.transaction() as tx:
-        stored = await importing.store(tx.conn, services, org_id, draft, verdict, tx.now)
+        stored = await trying.store(tx.conn, services, org_id, tried, tx.now)
         return tx.answer(await render(tx.conn, services, stored), object_id=stored.id)
 
 
@@ -169,16 +170,24 @@ async def update_credential(
         raise Invalid({"oauth_app_id": ["cannot be updated; import a credential with the other app"]})
     services = change.services
     revised = await _revised(services, credential, given["properties"]) if "properties" in given else None
-    verdict = UNVERIFIED
-    if revised is not None and verify:
-        verdict = await importing.verify_firmly(services, revised)
+    tried: Tried | None = None
+    if revised is not None:
+        tried = await trying.verify_firmly(services, credential, revised) if verify else trying.untried(revised)
+    try:
+        return await _updated(change, credential, tried, given)
+    except Invalid as refused:
+        raise (
+            refused if tried is None else await trying.keep_aside(services, credential.org_id, tried, refused)
+        ) from None
+
+
+async def _updated(change: AdminChange, credential: Credential, tried: Tried | None, given: Mapping[str, Any]) -> Json:
+    services = change.services
     async with change.transaction() as tx:
-        if revised is None:
+        if tried is None:
             stored = await credentials.get(tx.conn, credential.org_id, credential.id, lock=True)
         else:
-            stored = await credentials.reauthorise(
-                tx.conn, services.keyring, credential, revised.kind, revised.properties, verdict, tx.now
-            )
+            stored = await trying.replace_grant(tx.conn, services, credential, tried, tx.now)
         stored = await credentials.describe(
             tx.conn,
             stored,

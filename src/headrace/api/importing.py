@@ -1,4 +1,4 @@
-"""A credential on its way in: drafted, verified, stored.
+"""A credential on its way in: drafted and checked, as far as nobody need be asked. `trying.py` asks the provider.
 
 The steps are apart so that a call which brings a credential along (POST /v1/syncs) can check everything else before
 the provider is asked: verifying some tokens spends them.
@@ -7,7 +7,6 @@ the provider is asked: verifying some tokens spends them.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,15 +16,9 @@ from headrace.api.body import Fields, validated
 from headrace.api.fields import UNSET, Id, Metadata, Name
 from headrace.api.services import Services
 from headrace.db.pool import Conn
-from headrace.engine.access import scrub
-from headrace.errors import Invalid, NotFound, ProviderFailed, ProviderTimedOut
-from headrace.providers.kit import Refused
-from headrace.vault import credentials, drafts, oauth_apps
-from headrace.vault.accounts import secret_field
-from headrace.vault.credentials import Credential
-from headrace.vault.drafts import Draft, Kinds, Verdict
-
-UNVERIFIED = Verdict(None, "ok", ("It was not tried against the provider when it was given (verify=false).",))
+from headrace.errors import Invalid, NotFound
+from headrace.vault import drafts, oauth_apps
+from headrace.vault.drafts import Draft, Kinds
 
 
 class CredentialCreate(Fields):
@@ -53,7 +46,7 @@ def draft(
     `provider` is the one that it must be for, where it is part of another object; `prefix` (`credential.`) then leads
     to it in the names of fields.
     """
-    with _within(prefix):
+    with within(prefix):
         body = given if isinstance(given, CredentialCreate) else validated(CredentialCreate, given)
         if provider is not None and body.provider not in (None, provider):
             raise Invalid({"provider": [f"must be {provider}, or left out"]})
@@ -72,7 +65,7 @@ async def check_app(conn: Conn, org_id: UUID, draft: Draft, *, prefix: str = "")
     """Raises Invalid when the draft's OAuth app is not there, or is another provider's."""
     if draft.oauth_app_id is None:
         return
-    with _within(prefix):
+    with within(prefix):
         try:
             app = await oauth_apps.get(conn, org_id, draft.oauth_app_id)
         except NotFound as missing:
@@ -81,37 +74,9 @@ async def check_app(conn: Conn, org_id: UUID, draft: Draft, *, prefix: str = "")
             raise Invalid({"oauth_app_id": [f"is an app of {app.provider}, and the credential of {draft.provider}"]})
 
 
-async def verify(services: Services, draft: Draft, *, prefix: str = "") -> Verdict:
-    """What the provider says of it. Raises Invalid on the secret's field when it definitely refuses; a provider that
-    cannot be reached gives a Verdict without an account, with health `warn`."""
-    try:
-        return await verify_firmly(services, draft, prefix=prefix)
-    except (ProviderFailed, ProviderTimedOut) as failed:
-        return Verdict(None, "warn", (f"It could not be tried against the provider: {failed.summary}",))
-
-
-async def verify_firmly(services: Services, draft: Draft, *, prefix: str = "") -> Verdict:
-    """As `verify`, but a provider that cannot be reached is ProviderFailed or ProviderTimedOut."""
-    with _within(prefix):
-        try:
-            account = await services.transport.verify(services.providers[draft.provider], draft.kind, draft.properties)
-        except Refused as refused:
-            # Some providers repeat the key in their refusal.
-            reason = scrub(str(refused), draft.kind, draft.properties)
-            field = secret_field(draft.kind, draft.properties)
-            raise Invalid({field: [f"is refused by the provider: {reason}"]}) from None
-    return Verdict(account)
-
-
-async def store(
-    conn: Conn, services: Services, org_id: UUID, draft: Draft, verdict: Verdict, now: datetime
-) -> Credential:
-    """Store it, or update the credential of the same account. Call it in a transaction."""
-    return await credentials.import_(conn, services.keyring, org_id, draft, verdict, now)
-
-
 @contextmanager
-def _within(prefix: str) -> Iterator[None]:
+def within(prefix: str) -> Iterator[None]:
+    """Let the names of fields in an Invalid that is raised inside begin with `prefix`."""
     try:
         yield
     except Invalid as error:

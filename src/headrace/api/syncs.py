@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
-from headrace.api import importing, shapes
+from headrace.api import importing, shapes, trying
 from headrace.api.answers import Json, deleted
 from headrace.api.auth import Caller, StreamRead, require_stream
 from headrace.api.body import JsonBody
@@ -62,10 +62,10 @@ async def create_sync(change: AdminChange, body: Annotated[SyncCreate, Depends(J
             credential = await named_credential(conn, org_id, body.credential_id, body.provider)
         else:
             await importing.check_app(conn, org_id, draft, prefix=_INLINE)
-    verdict = None if draft is None else await importing.verify(services, draft, prefix=_INLINE)
+    tried = None if draft is None else await trying.verify(services, org_id, draft, prefix=_INLINE)
     async with change.transaction() as tx:
-        if draft is not None and verdict is not None:
-            credential = await importing.store(tx.conn, services, org_id, draft, verdict, tx.now)
+        if tried is not None:
+            credential = await trying.store(tx.conn, services, org_id, tried, tx.now)
         sync = _made(body, org_id, credential.id, tx.now)
         await patch.create_sync(tx.conn, sync, tx.now)
         return tx.answer(await render(tx.conn, services, sync, tx.now), object_id=sync.id)

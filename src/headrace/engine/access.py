@@ -16,6 +16,7 @@ from headrace.providers.kit import CredentialKind, Provider
 from headrace.settings import Settings
 from headrace.vault.collections import AccountCollection
 from headrace.vault.credentials import Credential, get, mode, open_properties
+from headrace.vault.drafts import at_base_url
 from headrace.vault.keys import Keyring
 
 SQL = load(__package__, "access.sql")
@@ -37,8 +38,9 @@ class Access:
     `properties` include the secret ones and are left out of the repr. `account_hash` is the ledger's key: the same for
     every credential of the account, in every organisation. `offset_s` is the provider's clock against the database's
     as it was when this was loaded; `Transport.provider_now` knows the present one. `revision` is the credential's.
-    `base_url` is the development address, None where the provider's own holds. `found` are the account's own
-    collections that `provider` was extended by (`account_collections.py`), `searched_at` is when they were last found.
+    `base_url` is the development address, None where the provider's own holds. `well`: nothing speaks against it.
+    `found` are the account's own collections that `provider` was extended by (`account_collections.py`), `searched_at`
+    is when they were last found.
     """
 
     org_id: UUID
@@ -51,12 +53,13 @@ class Access:
     offset_s: float = 0.0
     revision: int = 0
     base_url: str | None = None
+    well: bool = True
     found: tuple[AccountCollection, ...] = field(default=(), repr=False)
     searched_at: datetime | None = None
 
     def public_properties(self) -> dict[str, Any]:
         """The properties that are not secret: what a page function may know (`Context.properties`)."""
-        return {name: value for name, value in self.properties.items() if name not in self.kind.secret}
+        return {name: value for name, value in self.properties.items() if name not in self.kind.hidden}
 
     def destinations(self) -> Destinations:
         """Where requests with this credential may go."""
@@ -71,7 +74,7 @@ class Access:
 
 def scrub(text: str, kind: CredentialKind, properties: Mapping[str, Any]) -> str:
     """`text` with the secret ones of `properties` taken out; see `Access.scrub`."""
-    for name in kind.secret:
+    for name in kind.hidden:
         value = properties.get(name)
         if not isinstance(value, str) or len(value) < _LEAST_SECRET:
             continue
@@ -97,7 +100,7 @@ async def load_access(
         )
     properties = await open_properties(conn, keyring, credential)
     offset = await conn.fetchval(ACCOUNT_OFFSET, provider.slug, credential.account_hash)
-    base_url = properties.get("base_url") if settings.allow_base_url else None
+    base_url = at_base_url(kind, properties) if settings.allow_base_url else None
     return Access(
         org_id=credential.org_id,
         credential_id=credential.id,
@@ -109,6 +112,7 @@ async def load_access(
         offset_s=float(offset or 0),
         revision=credential.revision,
         base_url=base_url,
+        well=credential.health_status == "ok" and not credential.health_notes,
     )
 
 

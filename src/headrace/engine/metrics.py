@@ -26,6 +26,11 @@ PERMIT_WAIT = Histogram(
     buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300),
 )
 PERMITS_LAPSED = Counter("headrace_permits_lapsed", "Send slots that were granted and not used in time.", ["provider"])
+TOKENS = Counter(
+    "headrace_access_tokens",
+    "Access tokens asked for, by outcome: made, refused, unanswered, dropped (another grant took the place meanwhile).",
+    ["provider", "outcome"],
+)
 RECORDS_APPENDED = Counter(
     "headrace_records_appended", "Records appended to streams, by change: created, updated, deleted.",
     ["provider", "change"],

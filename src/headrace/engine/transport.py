@@ -6,10 +6,10 @@ it. A request that may have had an effect (`safe=False`) is repeated only when i
 was refused for coming too often. No message, log line or error holds a secret of the credential.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import aiohttp
@@ -22,16 +22,22 @@ from headrace.control.syncs import Sync
 from headrace.db.pool import Database
 from headrace.egress import Destinations, EgressRefused
 from headrace.engine import metrics
-from headrace.engine.access import Access, scrub
+from headrace.engine.access import Access
 from headrace.engine.account_clocks import AccountClocks
+from headrace.engine.credential_health import CredentialHealth
+from headrace.engine.exchanges import Exchanges
 from headrace.engine.pace import Blocked, Pace, Priority
 from headrace.engine.retry import backoff_s
+from headrace.engine.tokens import NoToken, Tokens
+from headrace.engine.urls import is_base, requested, with_query
 from headrace.engine.verdicts import LONGEST_MESSAGE, broken, never_sent, verdict
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
-from headrace.errors import HeadraceError, ProviderFailed, ProviderTimedOut
+from headrace.errors import HeadraceError, ProviderFailed
 from headrace.http import Request, Response
-from headrace.providers.kit import Account, CredentialKind, Fault, Faulted, Provider, Refused, retry_after_s
+from headrace.providers.kit import Fault, Faulted, retry_after_s
 from headrace.settings import Settings
+from headrace.vault.grants import ACCESS_TOKEN
+from headrace.vault.keys import Keyring
 
 __all__ = ["Priority", "ReadFailed", "Transport", "Withdrawn"]
 
@@ -46,8 +52,6 @@ _REFUSALS = 20
 _MOST_REDIRECTS = 5
 _LONGEST_WAIT_S = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
-_VERIFY_TRIES = 3
-_VERIFY_S = 20.0
 _BROKEN = (aiohttp.ClientError, TimeoutError, ConnectionError, EgressRefused, AnswerTooLarge, ValueError)
 
 
@@ -73,20 +77,33 @@ class Transport:
     """The one way to a provider for all parts of a process.
 
     `reload` loads a credential anew after a 401, since it may have been re-authorised meanwhile (`access.reloader`).
+    `keyring` is needed for kinds whose access tokens are minted. `exchanges` are those that belong to no sync.
     `on_outcome(sync_id, fault)` is called with the outcome of every try for a sync, None for a success.
     """
 
-    def __init__(self, db: Database, pace: Pace, settings: Settings, *, reload: Reload | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        pace: Pace,
+        settings: Settings,
+        *,
+        reload: Reload | None = None,
+        keyring: Keyring | None = None,
+    ) -> None:
         self._clock = db.clock
         self._pace = pace
-        self._settings = settings
         self._reload = reload
         self._wire = Wire()
         self._clocks = AccountClocks(db)
+        self._health = CredentialHealth(db)
+        self.exchanges = Exchanges(self._wire, db.clock, settings)
+        self.tokens = None if keyring is None else Tokens(db, keyring, self.exchanges)
         self.on_outcome: Outcome | None = None
 
     async def close(self) -> None:
-        """Close the connections, and give back what the pace holds."""
+        """Wait for tokens that are being renewed, close the connections, and give back what the pace holds."""
+        if self.tokens is not None:
+            await self.tokens.close()
         await self._wire.close()
         await self._pace.stop()
 
@@ -125,56 +142,6 @@ class Transport:
         finally:
             steps.close()
 
-    async def verify(self, provider: Provider, kind: CredentialKind, properties: Mapping[str, Any]) -> Account:
-        """Whose credential it is, as the provider says it.
-
-        Raises Refused when the provider definitely refuses it, ProviderFailed or ProviderTimedOut when it could not be
-        asked. Takes no permit, since the account by which to count is what is asked for.
-        """
-        steps = kind.verify(properties, self._clock.now())
-        try:
-            request = next(steps)
-            while True:
-                request = steps.send(await self._ask_plainly(provider, kind, properties, request))
-        except StopIteration as end:
-            account: Account = end.value
-            return account
-        except (orjson.JSONDecodeError, msgspec.MsgspecError, UnicodeDecodeError):
-            raise ProviderFailed(f"{provider.name} answered in a way that is not understood: try again later") from None
-        finally:
-            steps.close()
-
-    async def _ask_plainly(
-        self, provider: Provider, kind: CredentialKind, properties: Mapping[str, Any], request: Request
-    ) -> Response:
-        base_url = properties.get("base_url") if self._settings.allow_base_url else None
-        places = Destinations.at_base_url(base_url) if base_url else Destinations(provider.hosts)
-        fault = Fault("transient", "")
-        for attempt in range(1, _VERIFY_TRIES + 1):
-            if attempt > 1:
-                await self._clock.sleep(backoff_s(attempt - 1))
-            now = self._clock.now()
-            try:
-                url = places.admit(str(_url(provider, properties, request)))
-                signed = kind.sign(provider.prepare(request), properties, now)
-                answer = await self._wire.send(signed, url, private=places.private, total_s=_VERIFY_S)
-            except _BROKEN as error:
-                fault = broken(error)
-            else:
-                response = Response(answer.status, answer.body, now, answer.headers, str(url))
-                found = verdict(provider, request, response)
-                if found is None:
-                    return response
-                fault = found
-            if fault.kind not in ("transient", "rate"):
-                break
-        message = scrub(fault.message, kind, properties)[:LONGEST_MESSAGE]
-        if fault.kind in ("auth", "permission"):
-            raise Refused(message)
-        if message.endswith("in time"):
-            raise ProviderTimedOut(f"{provider.name}: {message}")
-        raise ProviderFailed(f"{provider.name}: {message}")
-
 
 @dataclass(frozen=True, slots=True)
 class _Try:
@@ -204,6 +171,7 @@ class _Call:
         self._priority = priority
         self._proceed = proceed
         self._reloaded = False
+        self._refused: str | None = None
 
     def scrubbed(self, fault: Fault) -> Fault:
         return Fault(fault.kind, self._access.scrub(fault.message)[:LONGEST_MESSAGE])
@@ -216,6 +184,7 @@ class _Call:
             self._tell(done.fault)
             if done.fault is None:
                 assert done.response is not None
+                await self._t._health.worked(self._access)
                 return done.response
             fault = done.fault
             if fault.kind in ("rate", "quota"):
@@ -230,6 +199,8 @@ class _Call:
             if not again:
                 attempts = max(tries + refusals, 1)
                 self._log(request, fault, attempts, done.response)
+                if fault.kind == "auth":
+                    await self._t._health.refused(self._access, fault)
                 raise ReadFailed(fault, attempts, done.retry_at)
             metrics.RETRIES.labels(self._access.provider.slug, fault.kind).inc()
             if fault.kind == "transient":
@@ -237,9 +208,13 @@ class _Call:
                 await self._t._clock.sleep(max(backoff_s(tries), min(asked_for or 0.0, _LONGEST_WAIT_S)))
 
     async def _try(self, request: Request, attempt: int) -> _Try:
-        access = self._access
         try:
+            if self._t.tokens is not None and not request.anonymous:
+                self._access = await self._t.tokens.ready(self._access, refused=self._refused)
+            access = self._access
             response = await self._exchange(request)
+        except NoToken as none:
+            return _Try(fault=self.scrubbed(none.fault), unsent=True)
         except Blocked as blocked:
             return _Try(fault=Fault("rate", blocked.summary), unsent=True, retry_at=blocked.until)
         except _BROKEN as error:
@@ -255,8 +230,9 @@ class _Call:
         """Send the request and follow where it is led to, each step with a permit of its own."""
         access = self._access
         places = access.destinations()
-        url = places.admit(str(_url(access.provider, access.properties, request)))
-        anonymous = request.anonymous
+        url = places.admit(str(requested(access.provider, access.properties, request)))
+        # A credential is shown to the origin that it is for, and to no other host of the provider's.
+        anonymous = request.anonymous or not is_base(access.provider, access.properties, url)
         for _ in range(_MOST_REDIRECTS + 1):
             answer, sent = await self._send(request, places, url, anonymous)
             led = answer.status in _REDIRECTS and request.method in ("GET", "HEAD") and answer.headers.get("location")
@@ -278,20 +254,25 @@ class _Call:
             if not anonymous:
                 ready = access.kind.sign(ready, access.properties, clocks.now(access))
             sent, begun = clock.now(), clock.monotonic()
-            answer = await self._t._wire.send(ready, _with_query(url, request, ready), private=places.private)
+            answer = await self._t._wire.send(ready, with_query(url, request, ready), private=places.private)
             metrics.REQUEST_SECONDS.labels(slug).observe(clock.monotonic() - begun)
         metrics.REQUEST_BYTES.labels(slug).inc(len(answer.body))
         await clocks.learn(access, answer, sent, clock.now())
         return answer, sent + timedelta(seconds=clocks.offset_s(access))
 
     async def _renewed(self) -> bool:
-        """After a 401: whether the credential has changed since it was loaded, and is worth a try."""
-        if self._reloaded or self._t._reload is None:
+        """After a 401: whether there is another secret to try. The credential may have been re-authorised since it was
+        loaded; a minted token that was refused is not used again, and the next one is made when it is needed."""
+        if self._reloaded:
             return False
         self._reloaded = True
         before = self._access
-        self._access = await self._t._reload(before)
-        return self._access.revision != before.revision
+        if self._t._reload is not None:
+            self._access = await self._t._reload(before)
+        if self._t.tokens is None or not self._access.kind.mints(self._access.properties):
+            return self._access.revision != before.revision
+        self._refused = before.properties.get(ACCESS_TOKEN)
+        return self._refused is not None
 
     def _tell(self, fault: Fault | None) -> None:
         metrics.REQUESTS.labels(self._access.provider.slug, "ok" if fault is None else fault.kind).inc()
@@ -309,20 +290,3 @@ class _Call:
             message=fault.message,
             attempts=attempts,
         )
-
-
-def _url(provider: Provider, properties: Mapping[str, Any], request: Request) -> URL:
-    """Where the request goes: its path under the provider's base, or its absolute URL, and its query."""
-    url = request.url
-    if url.startswith("/"):
-        url = provider.base_url(properties).rstrip("/") + url
-    try:
-        return URL(url).extend_query(list(request.query)) if request.query else URL(url)
-    except ValueError:
-        raise EgressRefused("this is no URL") from None
-
-
-def _with_query(url: URL, before: Request, after: Request) -> URL:
-    """`url` with what `prepare` and `sign` have put into the query."""
-    added = [pair for pair in after.query if pair not in before.query]
-    return url.extend_query(added) if added else url

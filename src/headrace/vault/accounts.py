@@ -83,10 +83,11 @@ def marks(
     mode: Mode,
     *,
     narrow: bool,
+    given: Mapping[str, Any] | None = None,
 ) -> Marks:
     """The marks of settled properties. A development address is an account's own world: two emulators that both call
-    their account acct_1 have two accounts."""
-    secret = {name: value for name, value in properties.items() if name in kind.secret}
+    their account acct_1 have two accounts. `given` hold the secret by which it is found, where that is not theirs."""
+    secret = {name: value for name, value in (given or properties).items() if name in kind.secret}
     app = b"" if oauth_app_id is None else oauth_app_id.bytes
     place = origin(kind, properties).encode()
     whole = orjson.dumps(orjson.loads(jsontext.dumps(secret)), option=orjson.OPT_SORT_KEYS)
@@ -110,3 +111,10 @@ def secret_field(kind: CredentialKind, properties: Mapping[str, Any]) -> str:
     order = [*kind.schema.get("properties", {})]
     given = [name for name in order if name in kind.secret and name in properties]
     return f"properties.{(given or sorted(kind.secret))[0]}"
+
+
+def grant_mark(keyring: Keyring, kind: CredentialKind, properties: Mapping[str, Any]) -> bytes | None:
+    """A keyed hash of the grant: of the secret that access tokens are made of; None where none are."""
+    if kind.grant is None or not kind.mints(properties):
+        return None
+    return keyring.keyed_hash("grant", kind.kind.encode(), *(str(properties[name]).encode() for name in kind.grant.of))

@@ -14,7 +14,7 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.errors import Invalid, NotFound
 from headrace.ids import uuid7
-from headrace.vault.accounts import Marks, Mode, found_mode, marks, secret_field, settle, told_mode
+from headrace.vault.accounts import Marks, Mode, found_mode, grant_mark, marks, secret_field, settle, told_mode
 from headrace.vault.drafts import Draft, Verdict
 from headrace.vault.keys import Keyring
 from headrace.vault.kinds import CredentialKind
@@ -26,7 +26,8 @@ ONE, LOCK, MANY, BY_ID, LOCK_SAME = (
     SQL.credential, SQL.lock_credential, SQL.credentials, SQL.credentials_by_id, SQL.lock_same,
 )  # fmt: skip
 ADD, WRITE, DESCRIBE = SQL.add_credential, SQL.write_credential, SQL.describe_credential
-SET_HEALTH, WAKE_USERS = SQL.set_health, SQL.wake_users
+OF_SECRET = SQL.of_secret
+SET_HEALTH, WAKE_USERS, FORGET_TOKEN = SQL.set_health, SQL.wake_users, SQL.forget_token
 USERS, FORGET_DELETED_SYNCS, DELETE = SQL.users, SQL.forget_deleted_syncs, SQL.delete_credential
 
 
@@ -115,20 +116,32 @@ async def by_ids(conn: Conn, org_id: UUID, credential_ids: Collection[UUID]) -> 
 
 
 async def import_(
-    conn: Conn, keyring: Keyring, org_id: UUID, draft: Draft, verdict: Verdict, now: datetime
+    conn: Conn,
+    keyring: Keyring,
+    org_id: UUID,
+    draft: Draft,
+    verdict: Verdict,
+    now: datetime,
+    *,
+    proved: bool = True,
 ) -> Credential:
     """Store a credential, or update the one of the same account: importing twice leaves one.
 
     The same account is: organisation, kind, OAuth app, mode and account id, for a narrow credential also the secret.
     While the account is unknown (the provider was not asked, or did not answer), the same secret is the same
-    credential. A `name` or `metadata` that was not given stays as it is. Call it in a transaction.
+    credential. A `name` or `metadata` that was not given stays as it is. `proved` False: what the properties say of the
+    account is not believed, so that a secret which is not that account's can take no other's place. Call it in a
+    transaction.
     """
     kind, account = draft.kind, verdict.account
     found = found_mode(kind, account) if account is not None else told_mode(kind, draft.properties) or "live"
     properties = settle(kind, draft.properties, account, found)
-    account_id = (kind.account_of(properties) if account is None else account.id) or None
+    account_id = (kind.account_of(properties) if account is None and proved else account and account.id) or None
     narrow = bool(account and account.narrow)
-    told = marks(keyring, draft.provider, kind, draft.oauth_app_id, properties, account_id, found, narrow=narrow)
+    told = marks(
+        keyring, draft.provider, kind, draft.oauth_app_id, properties, account_id, found, narrow=narrow,
+        given=draft.given,
+    )  # fmt: skip
     while True:
         row = await conn.fetchrow(LOCK_SAME, org_id, told.upsert_key, told.fingerprint, told.account_id)
         if row is None:
@@ -143,6 +156,15 @@ async def import_(
         return await _store(
             conn, keyring, held, kind, properties, told, verdict, now, name=draft.name, metadata=draft.metadata
         )
+
+
+async def of_same_secret(conn: Conn, keyring: Keyring, org_id: UUID, draft: Draft) -> Credential | None:
+    """The credential that was given with the same secret before, though it may have been exchanged since."""
+    told = marks(
+        keyring, draft.provider, draft.kind, draft.oauth_app_id, draft.properties, None, "live", narrow=True
+    )  # fmt: skip
+    row = await conn.fetchrow(OF_SECRET, org_id, told.fingerprint, grant_mark(keyring, draft.kind, draft.properties))
+    return None if row is None else _from_row(row)
 
 
 async def reauthorise(
@@ -193,6 +215,16 @@ async def set_health(
     """What is known of it: `ok`, `warn` (it may not work) or `error` (a person must reconnect it), and why. The time
     stays when nothing new is said. No error when it is gone."""
     await conn.execute(SET_HEALTH, org_id, credential_id, status, orjson.dumps(list(notes)).decode(), now)
+
+
+async def seal(conn: Conn, keyring: Keyring, org_id: UUID, credential_id: UUID, secret: Mapping[str, Any]) -> bytes:
+    """The secret properties as they are stored in its row."""
+    return await keyring.seal(conn, org_id, _aad(org_id, credential_id), jsontext.dumps(dict(secret)))
+
+
+async def wake_users(conn: Conn, org_id: UUID, credential_id: UUID) -> None:
+    """Let the engine read the credential anew for each sync that uses it, once this transaction has committed."""
+    await conn.execute(WAKE_USERS, org_id, credential_id)
 
 
 async def delete(conn: Conn, org_id: UUID, credential_id: UUID) -> None:
@@ -250,7 +282,7 @@ async def _add(
         name=draft.name,
         properties=plain,
         secret_names=frozenset(secret),
-        secrets=await keyring.seal(conn, org_id, _aad(org_id, id_), jsontext.dumps(secret)),
+        secrets=await seal(conn, keyring, org_id, id_, secret),
         oauth_app_id=draft.oauth_app_id,
         account_id=told.account_id,
         mode=told.mode,
@@ -269,6 +301,7 @@ async def _add(
             ADD, org_id, id_, credential.provider, credential.kind, credential.name, _text(plain), sorted(secret),
             credential.secrets, credential.oauth_app_id, told.account_id, told.mode, told.account_hash,
             told.upsert_key, told.fingerprint, credential.metadata, credential.health_status, _text(verdict.notes), now,
+            grant_mark(keyring, draft.kind, properties),
         )  # fmt: skip
     except asyncpg.ForeignKeyViolationError:
         raise Invalid({"oauth_app_id": ["is not there any more"]}) from None
@@ -293,7 +326,7 @@ async def _store(
     changed = not await _holds(conn, keyring, held, plain, secret)
     sealed = held.secrets
     if changed:
-        sealed = await keyring.seal(conn, held.org_id, _aad(held.org_id, held.id), jsontext.dumps(secret))
+        sealed = await seal(conn, keyring, held.org_id, held.id, secret)
     stored = replace(
         held,
         name=held.name if name is None else name,
@@ -316,10 +349,11 @@ async def _store(
     await conn.execute(
         WRITE, held.org_id, held.id, stored.name, _text(plain), sorted(secret), sealed, told.account_id, told.mode,
         told.account_hash, told.upsert_key, told.fingerprint, stored.revision, stored.metadata, stored.health_status,
-        _text(stored.health_notes), stored.health_at, stored.updated_at,
+        _text(stored.health_notes), stored.health_at, stored.updated_at, grant_mark(keyring, kind, properties),
     )  # fmt: skip
     if changed:
-        await conn.execute(WAKE_USERS, held.org_id, held.id)
+        await conn.execute(FORGET_TOKEN, held.org_id, held.id)
+        await wake_users(conn, held.org_id, held.id)
     return stored
 
 

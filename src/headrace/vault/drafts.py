@@ -4,6 +4,7 @@ Verifying a token may spend it (some are exchanged at first use), so everything 
 refused here.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +26,9 @@ _BASE_URL_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 2048}
 class Draft:
     """A credential as it was given, valid and not yet verified.
 
-    `properties` include the secret ones, under their present names, without `kind`. `name` and `metadata` (JSON text)
-    None: not given.
+    `properties` include the secret ones, under their present names, without `kind`. `given` are they as they came,
+    where the secret was exchanged meanwhile: by these the credential is found when they are given again. `name` and
+    `metadata` (JSON text) None: not given.
     """
 
     provider: str
@@ -35,6 +37,7 @@ class Draft:
     oauth_app_id: UUID | None = None
     name: str | None = None
     metadata: str | None = None
+    given: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def check(kind: CredentialKind, properties: Mapping[str, Any], *, allow_base_url
         raise Invalid({"properties": [f"must have at most {MOST_BYTES} bytes as JSON"]})
     schema = kind.schema
     found: Reasons = {}
-    if at_base_url(kind, properties) is not None:
+    if at_base_url(kind, properties) is not None and (allow_base_url or BASE_URL not in schema.get("required", ())):
         schema = {**schema, "properties": {**schema.get("properties", {}), BASE_URL: _BASE_URL_SCHEMA}}
         found.update(_base_url_reasons(properties[BASE_URL], allow_base_url))
     for place, why in reasons(schema, properties, "properties").items():
@@ -140,9 +143,15 @@ def check(kind: CredentialKind, properties: Mapping[str, Any], *, allow_base_url
 def at_base_url(kind: CredentialKind, properties: Mapping[str, Any]) -> Any:
     """The development address that the credential carries, or None.
 
-    A kind that requires a `base_url` (which server of the provider it is for) means another thing by it.
+    A kind that requires a `base_url` (which server of the provider it is for) means another thing by it, as long as it
+    has the form that its schema demands.
     """
-    return None if BASE_URL in kind.schema.get("required", ()) else properties.get(BASE_URL)
+    base_url = properties.get(BASE_URL)
+    if BASE_URL in kind.schema.get("required", ()):
+        form = kind.schema["properties"][BASE_URL].get("pattern")
+        if form is None or not isinstance(base_url, str) or re.search(form, base_url):
+            return None
+    return base_url
 
 
 def origin(kind: CredentialKind, properties: Mapping[str, Any]) -> str:

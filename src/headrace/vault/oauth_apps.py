@@ -1,6 +1,6 @@
 """OAuth apps: a client of one's own at a provider, with its sealed secrets."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.errors import Invalid, NotFound
 from headrace.ids import uuid7
+from headrace.vault.grants import App
 from headrace.vault.keys import Keyring
 from headrace.vault.masking import APP_STARS
 from headrace.vault.sealing import identity
@@ -20,6 +21,7 @@ from headrace.vault.sealing import identity
 SQL = load(__package__, "oauth_apps.sql")
 ONE, LOCK, MANY, BY_ID = SQL.app, SQL.lock_app, SQL.apps, SQL.apps_by_id
 ADD, WRITE, USERS, DELETE = SQL.add_app, SQL.write_app, SQL.users, SQL.delete_app
+SET_HEALTH = SQL.set_app_health
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,25 @@ async def update(
         metadata, now,
     )  # fmt: skip
     return changed
+
+
+async def open_app(conn: Conn, keyring: Keyring, org_id: UUID, app_id: UUID) -> App:
+    """The app opened for use. Raises NotFound, and what `Keyring.open` raises."""
+    app = await get(conn, org_id, app_id)
+    secrets = await open_secrets(conn, keyring, app)
+    app_id_given = app.properties.get("app_id")
+    return App(
+        client_id=app.client_id,
+        client_secret=secrets["client_secret"],
+        app_id=None if app_id_given is None else str(app_id_given),
+        private_key=secrets.get("private_key"),
+        base_url=app.properties.get("base_url"),
+    )
+
+
+async def set_health(conn: Conn, org_id: UUID, app_id: UUID, status: str, notes: Sequence[str], now: datetime) -> None:
+    """What is known of it, and why; the time stays when nothing new is said."""
+    await conn.execute(SET_HEALTH, org_id, app_id, status, orjson.dumps(list(notes)).decode(), now)
 
 
 async def delete(conn: Conn, org_id: UUID, app_id: UUID) -> None:

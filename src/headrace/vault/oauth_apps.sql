@@ -39,3 +39,7 @@ select count(*) from credentials where org_id = $1 and oauth_app_id = $2
 
 -- name: delete_app
 delete from oauth_apps where org_id = $1 and id = $2
+
+-- name: set_app_health
+update oauth_apps set health_status = $3, health_notes = $4, health_at = $5
+where org_id = $1 and id = $2 and (health_status, health_notes) is distinct from ($3, $4::jsonb)
