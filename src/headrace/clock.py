@@ -21,6 +21,10 @@ class Clock(Protocol):
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+JUMP_S = 0.25
+"""From here on a difference is a jump of the database's clock; below, it is an error of measuring, or drift."""
+
+
 def steady() -> float:
     """CLOCK_BOOTTIME on Linux, CLOCK_MONOTONIC elsewhere: seconds."""
     return time.clock_gettime(_BOOTTIME)
@@ -29,11 +33,16 @@ def steady() -> float:
 class DatabaseClock:
     """The kept offset to the database's clock, put right at each heartbeat.
 
-    The present is the steady clock plus the offset, so a jump of this machine's wall clock changes nothing.
+    The present is the steady clock plus the offset, so a jump of this machine's wall clock changes nothing. One of the
+    database's is found at the next heartbeat, and counted in `jumps`.
     """
 
     def __init__(self) -> None:
         self._offset = time.time() - steady()
+        self._learned = False
+        self._jumped_by = 0.0
+        self._jumped_at = 0.0
+        self.jumps = 0
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(steady() + self._offset, UTC)
@@ -46,7 +55,15 @@ class DatabaseClock:
 
     def learn(self, database_now: datetime, asked_at: float, answered_at: float) -> None:
         """Take the database's `clock_timestamp()` read between the steady moments `asked_at` and `answered_at`."""
-        self._offset = database_now.timestamp() - (asked_at + answered_at) / 2
+        offset = database_now.timestamp() - (asked_at + answered_at) / 2
+        if self._learned and abs(offset - self._offset) > JUMP_S:
+            self.jumps += 1
+            self._jumped_by, self._jumped_at = offset - self._offset, steady()
+        self._offset, self._learned = offset, True
+
+    def jumped_by_s(self, within_s: float) -> float:
+        """By how many seconds the database's clock was found to have jumped in the last `within_s`, 0 for not."""
+        return self._jumped_by if self.jumps and steady() - self._jumped_at < within_s else 0.0
 
 
 def iso(moment: datetime) -> str:

@@ -168,7 +168,40 @@ def test_a_lowered_limit_counts_at_once() -> None:
     assert bucket.tokens == 1.0
 
 
-def test_a_clock_that_was_set_back_does_not_stop_the_requests() -> None:
-    bucket = Bucket.fresh(10, 1.0, 1_000_000.0)
-    ask = Ask((Charge(KEY, 1.0),), (), 0.25)
-    assert isinstance(decide([ask], {KEY: bucket}, {}, 0.0)[0], Slot)
+@given(
+    st.integers(1, 60),
+    st.sampled_from([1.0, 10.0]),
+    st.lists(st.tuples(st.integers(1, 70), st.floats(0, 0.3)), min_size=5, max_size=60),
+    draws,
+)
+def test_no_window_holds_more_than_its_number_whatever_the_requests_cost(
+    allowed: int, window_s: float, wanted: list[tuple[int, float]], late: list[float]
+) -> None:
+    bucket, now = Bucket.fresh(allowed, window_s, 0.0), 0.0
+    sent: list[tuple[float, int]] = []
+    for number, (cost, pause) in enumerate(wanted):
+        ask = Ask((Charge(KEY, float(cost)),), (), 0.25)
+        while isinstance(answer := decide([ask], {KEY: bucket}, {}, now)[0], Later):
+            assert answer.at > now
+            now = answer.at
+        moment = answer.begins + late[number % len(late)] * (answer.ends - answer.begins)
+        sent.append((moment, min(cost, allowed)))
+        now += pause * window_s
+    sent.sort()
+    for last, (moment, _) in enumerate(sent):
+        held = sum(cost for begun, cost in sent[: last + 1] if begun > moment - window_s)
+        assert held <= allowed
+
+
+@given(st.integers(2, 30), st.sampled_from([12, 60, 900]))
+def test_a_costly_request_is_not_kept_waiting_by_cheap_ones(cost: int, allowed: int) -> None:
+    """Those of cost one always want, and their process is as quick to ask."""
+    bucket, now = Bucket.fresh(allowed, 1.0, 0.0), 0.0
+    cheap, costly = Ask((Charge(KEY, 1.0),), (), 0.15), Ask((Charge(KEY, float(cost)),), (), 0.2)
+    granted: Slot | None = None
+    while granted is None:
+        assert now < 20 * (1 + cost / allowed), "it starves"
+        decide([cheap] * allowed, {KEY: bucket}, {}, now)
+        [answer] = decide([costly], {KEY: bucket}, {}, now)
+        granted = answer if isinstance(answer, Slot) else None
+        now += 0.01

@@ -11,7 +11,7 @@ from headrace.engine.ledger import Ledger
 
 KEY = BucketKey(b"account", "all", 1000)
 OTHER = BucketKey(b"account", "/things", 1000)
-WORD = BucketKey(b"account", "all", 0)
+WORD = BucketKey(b"account", "all", -1000)
 PUBLISHED = {KEY: (200.0, 1.0), OTHER: (150.0, 1.0)}
 ASK = Ask((Charge(KEY, 1.0), Charge(OTHER, 1.0)), (Charge(WORD, 1.0),), 0.25)
 
@@ -33,20 +33,20 @@ async def test_no_slot_is_given_out_twice(db: Database) -> None:
 async def test_what_is_left_is_counted_down_once_for_each_request(db: Database) -> None:
     ledger = Ledger(db)
     soon = db.clock.now().timestamp() + 600
-    await ledger.told("example", b"account", "all", 10.0, soon)
+    await ledger.told("example", WORD, 10.0, soon)
     answers = await asyncio.gather(*(Ledger(db).reserve("example", PUBLISHED, [ASK] * 3) for _ in range(8)))
     granted = [answer for batch in answers for answer in batch if isinstance(answer, Slot)]
     assert len(granted) == 10
-    assert await db.api.fetchval("select believed_remaining from limit_buckets where window_ms = 0") == 0
+    assert await db.api.fetchval("select believed_remaining from limit_buckets where window_ms = -1000") == 0
 
 
 async def test_of_two_sayings_the_lower_holds_until_it_resets(db: Database) -> None:
     ledger, now = Ledger(db), db.clock.now().timestamp()
     for remaining in (50.0, 20.0, 90.0):
-        await ledger.told("example", b"account", "all", remaining, now + 600)
+        await ledger.told("example", WORD, remaining, now + 600)
     assert await db.api.fetchval("select believed_remaining from limit_buckets") == 20
     await db.api.execute("update limit_buckets set refilled_at = $1", db.clock.now() - timedelta(seconds=1))
-    await ledger.told("example", b"account", "all", 90.0, now + 600)
+    await ledger.told("example", WORD, 90.0, now + 600)
     assert await db.api.fetchval("select believed_remaining from limit_buckets") == 90
 
 

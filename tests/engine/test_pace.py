@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,7 @@ from headrace.engine.limits import SyncLimit, counted, override_of
 from headrace.engine.pace import Blocked, Pace, Priority
 from headrace.http import Request, Response
 from headrace.ids import uuid7
-from headrace.providers.kit import Limit, Remaining
+from headrace.providers.kit import Limit, Remaining, TooMany
 from headrace.settings import Settings
 
 CLIENT = Path(__file__).with_name("paced.py")
@@ -355,7 +356,162 @@ async def test_what_the_headers_say_is_not_believed_when_it_is_more(db: Database
     assert most_in(moments, 0.95) <= 10
 
 
+def answered(status: int, body: bytes = b"{}", **headers: str) -> Response:
+    return Response(status, body, from_unix(0), {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+FORMS = {
+    "a GraphQL error with status 200": answered(200, b'{"errors": [{"extensions": {"code": "THROTTLED"}}]}'),
+    "a code with status 400": answered(400, b'{"error": {"code": "RATELIMITED"}}'),
+    "a header with status 403": answered(403, b"{}", x_ratelimit_remaining="0"),
+    "the status of its own": answered(429),
+}
+
+
+def told_in_any_form(response: Response) -> TooMany | None:
+    """As several providers tell it."""
+    throttled = b"THROTTLED" in response.body or b"RATELIMITED" in response.body
+    out = response.status == 403 and response.headers.get("x-ratelimit-remaining") == "0"
+    return TooMany(retry_after_s=600.0) if throttled or out or response.status == 429 else None
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_too_many_is_heeded_in_whatever_form_it_is_told(db: Database, form: str) -> None:
+    who = access(provider(Limit(1000, 1.0), too_many=told_in_any_form))
+    async with paced(db) as one, paced(db) as other:
+        assert await one.learn(who, THINGS, answered(200)) is None
+        assert await one.learn(who, THINGS, FORMS[form]) is not None
+        for pace in (one, other):
+            with pytest.raises(Blocked):
+                await sent(pace, who, None, 1)
+
+
+async def test_a_daily_quota_holds_until_the_provider_gives_it_anew(db: Database) -> None:
+    resets_at = db.clock.now() + timedelta(hours=7)
+    who = access(provider(Limit(1000, 1.0), too_many=lambda response: TooMany(1.0, until=resets_at)))
+    async with paced(db) as pace:
+        await pace.learn(who, THINGS, answered(429))
+        with pytest.raises(Blocked) as caught:
+            await sent(pace, who, None, 1)
+    assert abs((caught.value.until - resets_at).total_seconds()) < 1
+
+
+@pytest.mark.parametrize(
+    ("told", "least_s", "most_s"),
+    [
+        ("0", 0.2, 1.0),
+        ("2", 1.9, 3.0),
+        ("Thu, 01 Jan 1970 00:00:20 GMT", 19.0, 21.0),
+        ("Wed, 31 Dec 1969 23:00:00 GMT", 0.2, 1.0),
+        ("1e999", 86_000.0, 86_401.0),
+        ("99999999999999999999", 86_000.0, 86_401.0),
+        ("-7", 0.2, 1.0),
+        ("nan", 0.2, 1.0),
+        ("soon", 0.2, 1.0),
+    ],
+)
+async def test_every_form_of_retry_after_is_heeded_and_none_breaks_the_read(
+    db: Database, told: str, least_s: float, most_s: float
+) -> None:
+    """As a date it is counted from when the request was sent, by the provider's clock."""
+    who = access(provider(Limit(1000, 1.0)))
+    async with paced(db) as pace:
+        before = db.clock.now().timestamp()
+        until = await pace.learn(who, THINGS, refusal(retry_after=told))
+        assert until is not None
+        assert least_s <= until - before <= most_s + 1.0
+
+
+async def test_a_policy_that_trips_over_an_answer_stops_nothing(db: Database) -> None:
+    who = access(
+        provider(
+            Limit(1000, 1.0),
+            too_many=lambda response: response.json()["error"]["retry"],
+            remaining=lambda response: (Remaining(float(response.headers["x-left"]), "all", 60.0),),
+        )
+    )
+    async with paced(db) as pace:
+        assert await pace.learn(who, THINGS, Response(403, b"<html>blocked</html>", from_unix(0))) is None
+        await sent(pace, who, None, 1)
+
+
+# ── what is left of which window ──
+
+TEN_SECONDS_AND_A_DAY = (Limit(100, 10.0), Limit(250_000, 86_400.0))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_what_is_left_of_ten_seconds_does_not_hold_for_the_day(db: Database, order: tuple[int, int]) -> None:
+    said = [Remaining(1, "all", 1.0), Remaining(20_000, "all", 50_000.0)]
+    who = access(provider(*TEN_SECONDS_AND_A_DAY, remaining=lambda response: tuple(said[each] for each in order)))
+    async with paced(db) as pace, asyncio.timeout(60):
+        await pace.learn(who, THINGS, answered(200))
+        began = asyncio.get_running_loop().time()
+        moments = await sent(pace, who, None, 3)
+    assert moments[1] >= began + 0.9, "the second of the ten seconds waits for the reset"
+    left = await db.api.fetch("select window_ms, believed_remaining from limit_buckets where window_ms < 0 order by 1")
+    assert [row["window_ms"] for row in left] == [-86_400_000, -10_000]
+    assert 20_000 - 30 < left[0]["believed_remaining"] <= 20_000 - 3, "slots taken ahead count too"
+
+
+async def test_what_is_left_without_a_reset_is_of_the_longest_window_and_asked_again_in_time(db: Database) -> None:
+    who = access(provider(*TEN_SECONDS_AND_A_DAY, remaining=lambda response: (Remaining(2),)))
+    async with paced(db) as pace:
+        await pace.learn(who, THINGS, answered(200))
+        await sent(pace, who, None, 2)
+        with pytest.raises(Blocked) as caught:
+            await sent(pace, who, None, 1)
+    assert 3500 < (caught.value.until - db.clock.now()).total_seconds() <= 3600
+
+
+async def test_what_is_left_is_counted_down_by_what_requests_cost(db: Database) -> None:
+    costly = Request("/graphql", limit_class="points", cost=40.0)
+    who = access(provider(Limit(5000, 3600.0, "points"), remaining=lambda response: (Remaining(100, "points", 900.0),)))
+    async with paced(db) as pace:
+        await pace.learn(who, costly, answered(200))
+        await sent(pace, who, None, 2, costly)
+        with pytest.raises(Blocked):
+            await sent(pace, who, None, 1, costly)
+
+
 # ── requests at once ──
+
+
+async def test_of_those_that_wait_for_one_of_few_slots_the_most_pressing_is_next(db: Database) -> None:
+    order: list[Priority] = []
+    whose = sync(RateLimit(100_000, 1, max_concurrent_requests=1))
+    async with paced(db) as pace, asyncio.timeout(60):
+        who = access(provider())
+        release = asyncio.Event()
+
+        async def one(priority: Priority) -> None:
+            async with pace.permit(who, whose, THINGS, priority):
+                order.append(priority)
+                await release.wait()
+
+        waiting = [asyncio.create_task(one(Priority.BACKFILL)) for _ in range(6)]
+        while not order:
+            await asyncio.sleep(0.01)
+        waiting += [asyncio.create_task(one(Priority.CHANGES)), asyncio.create_task(one(Priority.MUTATION))]
+        await asyncio.sleep(0.2)
+        release.set()
+        await asyncio.gather(*waiting)
+    assert order[:3] == [Priority.BACKFILL, Priority.MUTATION, Priority.CHANGES]
+
+
+async def test_a_slot_that_may_be_anothers_by_now_is_taken_anew(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process stood still for longer than its lease while the request waited for its moment."""
+    whose = sync(RateLimit(1, 2, max_concurrent_requests=1))
+    async with paced(db, Settings(lease_ttl_s=3.0)) as pace, asyncio.timeout(60):
+        who = access(provider())
+        await sent(pace, who, whose, 1)
+        waiting = asyncio.create_task(sent(pace, who, whose, 1))
+        while await db.api.fetchval("select count(*) from limit_slots") == 0:
+            await asyncio.sleep(0.01)
+        before = await db.api.fetchval("select taken_at from limit_slots")
+        pace.presence._beaten_at -= 3600  # as it is after a long sleep; the next heartbeat finds it
+        await waiting
+        assert await db.api.fetchval("select taken_at from limit_slots") > before
 
 
 async def test_no_more_requests_at_once_than_the_sync_may_with_two_processes(dsn: str) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from headrace.clock import Clock, from_unix
+from headrace.clock import DatabaseClock, from_unix
 from headrace.engine import metrics
 from headrace.engine.bucket import Ask, BucketKey, Charge, Later, Slot
 from headrace.engine.ledger import Ledger
@@ -34,6 +34,7 @@ _MOST_ASKS = 64
 _MOST_AHEAD = 48
 _LIVELY_S = 0.25
 _PATIENCE_S = 60.0
+_LONGEST_PAUSE_S = 30.0
 _LANE_KEPT_S = 10.0
 _DATABASE_AWAY_S = 0.5
 
@@ -104,7 +105,7 @@ class _Waiter:
 class AccountQueue:
     """One account of one provider. `slot` waits; everything else returns at once."""
 
-    def __init__(self, provider: str, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, provider: str, ledger: Ledger, clock: DatabaseClock) -> None:
         self._provider = provider
         self._ledger = ledger
         self._clock = clock
@@ -113,6 +114,7 @@ class AccountQueue:
         self._next_slot: dict[BucketKey, float] = {}
         self._granted_at: dict[Priority, float] = {}
         self._blocked: dict[str, float] = {}
+        self._jumps = clock.jumps
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._away = False
@@ -124,6 +126,7 @@ class AccountQueue:
         Raises `Blocked` when the provider's word forbids it for more than a minute.
         """
         while True:
+            jumps = self._heed_jumps()
             counted = count()
             if (blocked := self._blocked_until(counted.endpoint) - self._now()) > 0:
                 if blocked > _PATIENCE_S:
@@ -137,7 +140,7 @@ class AccountQueue:
                 slot = await self._wait_for(
                     _Waiter(count, counted, priority, sync_id, self._now(), asyncio.get_running_loop().create_future())
                 )
-            if await self._begun(slot, counted.endpoint):
+            if await self._begun(slot, counted.endpoint, jumps):
                 self._used = self._clock.monotonic()
                 return
             metrics.PERMITS_LAPSED.labels(self._provider).inc()
@@ -188,6 +191,7 @@ class AccountQueue:
         try:
             while self._waiting:
                 self._wake.clear()
+                self._heed_jumps()
                 now = self._now()
                 batch = self._waiting.order(_MOST_ASKS, partial(self._ready, now))
                 if batch:
@@ -205,6 +209,7 @@ class AccountQueue:
     async def _ask(self, batch: Sequence[_Waiter], now: float) -> None:
         lanes, asks = self._asks(batch, now)
         published = {key: limit for waiter in batch for key, limit in waiter.counted.published.items()}
+        jumps = self._clock.jumps
         try:
             answers = await self._ledger.reserve(self._provider, published, asks)
         except OUTAGE as error:
@@ -214,7 +219,8 @@ class AccountQueue:
             await self._clock.sleep(_DATABASE_AWAY_S)
         else:
             self._away = False
-            self._deliver(batch, lanes, answers)
+            if self._clock.jumps == jumps:  # else these are moments of another time: what was given out lapses
+                self._deliver(batch, lanes, answers)
 
     def _asks(self, batch: Sequence[_Waiter], now: float) -> tuple[list[LaneKey], list[Ask]]:
         """The batch's asks, and behind them those for requests that are expected to follow."""
@@ -252,11 +258,21 @@ class AccountQueue:
         passed_over = now - max(waiter.since, self._granted_at.get(waiter.priority, 0.0))
         return HORIZON_S[Priority.MUTATION if passed_over > waiter.starved_s() else waiter.priority]
 
-    async def _begun(self, slot: Slot, endpoint: str) -> bool:
-        """Wait for the slot's beginning; whether it may still be used then."""
-        while (delay := slot.begins - self._now()) > 0:
+    async def _begun(self, slot: Slot, endpoint: str, jumps: int) -> bool:
+        """Wait for the slot's beginning; whether it may still be used then. `jumps` were the clock's before it was
+        asked for: a slot of the time before a jump lapses."""
+        while self._clock.jumps == jumps and (delay := slot.begins - self._now()) > 0:
             await self._clock.sleep(delay)
-        return self._blocked_until(endpoint) <= self._now() <= slot.ends
+        return self._clock.jumps == jumps and self._blocked_until(endpoint) <= self._now() <= slot.ends
+
+    def _heed_jumps(self) -> int:
+        """After a jump of the clock, moments that were told before mean nothing. Returns how often it has jumped."""
+        if self._jumps != self._clock.jumps:
+            self._jumps = self._clock.jumps
+            self._lanes.clear()
+            self._next_slot.clear()
+            self._granted_at.clear()
+        return self._jumps
 
     def _blocked_until(self, endpoint: str) -> float:
         return max(self._blocked.get(ALL, 0.0), self._blocked.get(endpoint, 0.0))
@@ -278,7 +294,7 @@ class AccountQueue:
 
     async def _pause(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(max(seconds, 0.0)):
+            async with asyncio.timeout(min(max(seconds, 0.0), _LONGEST_PAUSE_S)):
                 await self._wake.wait()
         except TimeoutError:
             pass

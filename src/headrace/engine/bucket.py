@@ -10,6 +10,10 @@ lateness is paid from the burst, so `depth` is what is left of it. With slots co
 
 which the properties below solve for `depth` (N >= 10) or for `rate` (N < 10, where slots are simply spaced).
 
+A request of a greater cost counts as so many. Up to `depth` it waits until that much is there, and goes. One that costs
+more waits for a full bucket, then for as long as the rest takes to come in, and is paid off after: so no window around
+it holds more than N either, at the price of half of the limit while it lasts. One above N counts as N.
+
 Times are seconds (Unix, the database's clock).
 """
 
@@ -20,8 +24,9 @@ from typing import NamedTuple
 
 FREE_S = 0.25
 """How long a grant holds where no limit applies: then the provider's word is read again."""
+GIVEN_OUT_S = 0.25
+"""How far ahead slots are given out, at most; those of a greater cost by the time in which it gathers more."""
 _MOST_LATENESS_S = 0.2
-_FARTHEST_S = 5.0
 _RECOVERY_S = 600.0
 _REFUSED = 0.7
 _LEAST = 0.05
@@ -56,6 +61,10 @@ class Window:
         if self.spaced:
             return self.allowed / (self.window_s + self.lateness_s) / (1 + _EPSILON)
         return 0.9 * self.allowed / self.window_s
+
+    def counts(self, cost: float) -> float:
+        """What a request of this cost takes from the bucket."""
+        return min(cost, float(self.allowed))
 
     @property
     def depth(self) -> float:
@@ -99,26 +108,27 @@ class Bucket:
         return Window.of(self.allowed, self.window_s)
 
     def advance(self, now: float) -> None:
-        """Bring the bucket to `now`; nothing changes when it is ahead already.
-
-        Far ahead it can only be if the database's clock was set back, for slots are given out within a horizon.
-        """
-        if self.at > now + _FARTHEST_S:
-            self.at = now
+        """Bring the bucket to `now`; nothing changes when it is ahead already."""
         elapsed = max(0.0, now - self.at)
         self.allowed = min(self.published, self.allowed + self.published * elapsed / _RECOVERY_S)
         window = self.window
         self.tokens = min(window.depth, self.tokens + window.rate * elapsed)
-        self.at += elapsed
+        self.at = max(self.at, now)
+
+    def restart(self, now: float) -> None:
+        """The clock jumped, so that nobody knows how much time has passed: count anew, with nothing in hand, from when
+        what was given out before has gone or lapsed."""
+        self.tokens, self.at = min(self.tokens, 0.0), now + GIVEN_OUT_S
 
     def earliest(self, cost: float) -> float:
-        """The moment from which a request of this cost may go; the bucket is to be advanced to now before.
-
-        A cost above the depth waits for a full bucket, and is paid off after.
-        """
+        """The moment from which a request of this cost may go; the bucket is to be advanced to now before."""
         window = self.window
-        missing = min(cost, window.depth) - self.tokens
+        missing = window.counts(cost) - self.tokens
         return self.at + missing / window.rate if missing > _EPSILON else self.at
+
+    def gathers_s(self, cost: float) -> float:
+        """How long what the cost has above one takes to come in: for so long nothing else may be given out."""
+        return max(0.0, self.window.counts(cost) - 1) / self.window.rate
 
     def offer(self, cost: float, begins: float) -> float:
         """The moment of the slot that this bucket gives to a request which other limits let begin at `begins`: its
@@ -128,7 +138,7 @@ class Bucket:
     def take(self, cost: float, slot: float) -> float:
         """Give out the slot of this moment, which is not before `earliest`; returns when it lapses."""
         window = self.window
-        self.tokens = min(window.depth, self.tokens + window.rate * (slot - self.at)) - cost
+        self.tokens = min(window.depth, self.tokens + window.rate * (slot - self.at)) - window.counts(cost)
         self.at = slot
         return slot + window.lateness_s
 
@@ -195,7 +205,8 @@ def decide(
 
     Every bucket of an ask gives a slot of its own; the grant begins with the latest of them and ends when the first of
     them lapses. An ask that lies beyond its horizon is put off until half of the horizon is free again, so that it is
-    worth the asking.
+    worth the asking. A greater cost reaches farther, by the time in which it gathers: else those of cost one that
+    always want would never leave as much.
     """
     for bucket in buckets.values():
         bucket.advance(now)
@@ -209,8 +220,9 @@ def _answer(ask: Ask, buckets: Mapping[BucketKey, Bucket], words: Mapping[Bucket
     told = max((word.earliest(now, cost) for word, cost in heeded), default=now)
     if told > begins:
         return Later(told, blocked=True)
-    if begins > now + ask.horizon_s + _EPSILON:
-        return Later(begins - ask.horizon_s / 2)
+    reach_s = max((bucket.gathers_s(cost) for bucket, cost in charged), default=0.0)
+    if begins > now + reach_s + ask.horizon_s + _EPSILON:
+        return Later(begins - reach_s - ask.horizon_s / 2)
     lapses = [bucket.take(cost, bucket.offer(cost, begins)) for bucket, cost in charged]
     for word, cost in heeded:
         word.take(begins, cost)

@@ -80,7 +80,7 @@ class Leases:
         me = self.presence.worker_id
         async with self.db.api.acquire() as connection:
             await self._read_streams(connection)
-            alive = await connection.fetch(LIVING, self.presence.cutoff())
+            alive = await connection.fetch(LIVING, *self.presence.lifetime())
             self.living = frozenset(row["id"] for row in alive if row["takes"]) | {me}
             rows = [_lease(row) for row in await connection.fetch(HELD, self._streams, me)]
             total = sum(row["syncs"] for row in await connection.fetch(OWNERS, self._streams))

@@ -4,7 +4,8 @@ select id from streams
 
 -- name: living
 -- The processes whose heartbeat is fresh. Those that are stopping keep what they hold until they release it.
-select id, 'worker' = any (roles) and not stopping as takes from workers where heartbeat_at > $1
+select id, 'worker' = any (roles) and not stopping as takes from workers
+where heartbeat_at > $1 and heartbeat_at < $2
 
 -- name: held
 -- What this worker owns, as the rows say.

@@ -14,6 +14,7 @@ from headrace.clock import from_unix
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.engine.bucket import Ask, Bucket, BucketKey, Later, Slot, Word, decide
+from headrace.engine.sightings import Sightings, Trust
 
 SQL = load(__package__, "ledger.sql")
 READ_ROWS, SWAP_ROWS, ADD_ROWS = SQL.read_rows, SQL.swap_rows, SQL.add_rows
@@ -21,7 +22,11 @@ LOCK_CLASS, SAVE_ALLOWED = SQL.lock_class, SQL.save_allowed
 BLOCK, BELIEVE, FORGET_IDLE = SQL.block, SQL.believe, SQL.forget_idle
 
 WORD = 0
-"""`window_ms` of the row that holds the provider's word."""
+"""`window_ms` of the row that holds the provider's word about a class. What it says is left of one window of the class
+stands in a row of its own, under the negative of that window: what is left of ten seconds is not what is left of a
+day."""
+
+_DOUBTED_S = 0.5
 
 Published = Mapping[BucketKey, tuple[float, float]]
 """For each bucket the limit as configured: N, and the window in seconds."""
@@ -32,6 +37,7 @@ class Ledger:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._sightings = Sightings()
 
     async def reserve(self, provider: str, published: Published, asks: Sequence[Ask]) -> list[Slot | Later]:
         """Answer the asks in their order, atomically. `published` has every bucket that an ask is charged in.
@@ -39,6 +45,7 @@ class Ledger:
         Times in the answers are Unix seconds by the database's clock.
         """
         keys = sorted({c.bucket for ask in asks for c in (*ask.charges, *ask.words)})
+        clock = self._db.clock
         async with self._db.api.acquire() as connection:
             while True:
                 rows = await connection.fetch(READ_ROWS, provider, *_columns(keys))
@@ -46,10 +53,15 @@ class Ledger:
                 if missing := published.keys() - buckets.keys():
                     await self._add(connection, provider, sorted(missing), published)
                     continue
-                answers = decide(asks, buckets, words, self._now())
-                if not any(isinstance(answer, Slot) for answer in answers):
+                now, jumps = self._now(), clock.jumps
+                trust = self._sightings.judge(provider, buckets, now, clock.monotonic(), jumps)
+                if trust is Trust.NONE:
+                    return [Later(now + _DOUBTED_S)] * len(asks)
+                answers = decide(asks, buckets, words, now)
+                if trust is Trust.FULL and not any(isinstance(answer, Slot) for answer in answers):
                     return answers
                 if await _swap(connection, provider, rows, buckets, words):
+                    self._sightings.stored(provider, buckets, jumps)
                     return answers
 
     async def refused(self, provider: str, published: Published, owner: bytes, limit_class: str, until: float) -> None:
@@ -74,10 +86,10 @@ class Ledger:
                 [from_unix(bucket.at) for bucket in buckets.values()],
             )
 
-    async def told(self, provider: str, owner: bytes, limit_class: str, remaining: float, resets_at: float) -> None:
-        """The provider's headers say that `remaining` is left until `resets_at`."""
+    async def told(self, provider: str, word: BucketKey, remaining: float, resets_at: float) -> None:
+        """The provider's headers say that `remaining` is left until `resets_at` of what `word` is about."""
         now, resets = from_unix(self._now()), from_unix(resets_at)
-        await self._db.api.execute(BELIEVE, provider, owner, limit_class, now, resets, remaining)
+        await self._db.api.execute(BELIEVE, provider, *word, now, resets, remaining)
 
     async def forget_idle(self, now: datetime, idle: timedelta) -> None:
         """Drop rows that nobody used for `idle` (more than a day, the longest window that is dropped)."""
@@ -115,7 +127,7 @@ def _rows(
     words: dict[BucketKey, Word] = {}
     for row in rows:
         key, at = _key(row), row["refilled_at"].timestamp()
-        if key.window_ms == WORD:
+        if key.window_ms <= WORD:
             blocked = row["blocked_until"]
             words[key] = Word(blocked.timestamp() if blocked else 0.0, row["believed_remaining"], at)
         elif key in published:

@@ -58,14 +58,14 @@ do update set blocked_until = greatest(limit_buckets.blocked_until, excluded.blo
 -- name: believe
 -- The provider said how much is left until a moment; of two sayings about the same stretch the lower one holds.
 insert into limit_buckets (provider, account_hash, limit_class, window_ms, allowed, tokens, refilled_at, believed_remaining)
-values ($1, $2, $3, 0, 0, 0, $5, $6)
+values ($1, $2, $3, $4, 0, 0, $6, $7)
 on conflict (provider, account_hash, limit_class, window_ms)
 do update set
   believed_remaining = case
-    when limit_buckets.believed_remaining is null or limit_buckets.refilled_at <= $4 then excluded.believed_remaining
+    when limit_buckets.believed_remaining is null or limit_buckets.refilled_at <= $5 then excluded.believed_remaining
     else least(limit_buckets.believed_remaining, excluded.believed_remaining) end,
   refilled_at = case
-    when limit_buckets.believed_remaining is null or limit_buckets.refilled_at <= $4 then excluded.refilled_at
+    when limit_buckets.believed_remaining is null or limit_buckets.refilled_at <= $5 then excluded.refilled_at
     else limit_buckets.refilled_at end
 
 -- name: forget_idle

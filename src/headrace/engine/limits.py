@@ -1,6 +1,6 @@
 """Which limits count a request: the provider's for the account, and the sync's own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from uuid import UUID
@@ -10,12 +10,15 @@ from headrace.engine.access import Access
 from headrace.engine.bucket import BucketKey, Charge
 from headrace.engine.ledger import WORD, Published
 from headrace.http import Request
-from headrace.providers.kit import Limit
+from headrace.providers.kit import Limit, Remaining
 from headrace.settings import Settings
 
 ALL = "all"
 SYNC = "sync"
 _LONGEST_MS = 2**31 - 1
+_LONGEST_WORD_S = 86_400.0
+_ROLLING_PART = 24
+"""A window of a day that rolls is asked about every hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +89,48 @@ def counted(access: Access, sync: SyncLimit | None, request: Request, override: 
         charges.append(Charge(key, 1.0))
     return Counted(
         tuple(charges),
-        tuple(Charge(BucketKey(access.account_hash, name, WORD), 1.0) for name in sorted({ALL, request.limit_class})),
+        tuple(_words(access.account_hash, request, published)),
         published,
         request.limit_class,
         _concurrent(access, sync, own, overridden),
     )
 
 
+def _words(owner: bytes, request: Request, published: Published) -> Iterator[Charge]:
+    """The words that the request heeds: of its class and of all, those about one window and those about none."""
+    for name in sorted({ALL, request.limit_class}):
+        windows = [key.window_ms for key in published if (key.owner, key.limit_class) == (owner, name)]
+        for about in (WORD, *(-window_ms for window_ms in windows)):
+            yield Charge(BucketKey(owner, name, about), request.cost if name == request.limit_class else 1.0)
+
+
 def published_of_class(access: Access, limit_class: str, override: Override) -> Published:
     """The account's windows of one class, as `Ledger.refused` wants them."""
     limits = [limit for limit in _provider_limits(access, limit_class, override) if limit.limit_class == limit_class]
     return {_key(access.account_hash, limit_class, limit.window_s): (limit.allowed, limit.window_s) for limit in limits}
+
+
+def word_of(access: Access, left: Remaining, override: Override) -> tuple[BucketKey, float] | None:
+    """What a word of the headers is about, and for how many seconds it holds; None where it binds no more than our own
+    windows do.
+
+    A word that names its reset is about the shortest window that reaches to it. One that names none is about the
+    longest, and holds for a part of it: where a limit rolls there is no moment at which all comes back, and the next
+    answers tell anew.
+    """
+    published = published_of_class(access, left.limit_class, override)
+    windows = sorted(published, key=lambda key: key.window_ms)
+    if left.resets_in_s is None:
+        if not windows:
+            return None
+        about, holds_s = -windows[-1].window_ms, windows[-1].window_ms / 1000 / _ROLLING_PART
+    else:
+        reaching = (key.window_ms for key in windows if key.window_ms >= 1000 * left.resets_in_s)
+        about, holds_s = -next(reaching, WORD), min(max(left.resets_in_s, 0.0), _LONGEST_WORD_S)
+    spent = min((n / window_s for n, window_s in published.values()), default=0.0) * holds_s
+    if left.remaining >= max(spent, 1.0):
+        return None
+    return BucketKey(access.account_hash, left.limit_class, about), holds_s
 
 
 def _provider_limits(access: Access, limit_class: str, override: Override) -> Sequence[Limit]:

@@ -5,9 +5,10 @@ ledger for slots, in batches and at most 250 ms ahead, so that a request costs n
 much to do. Which limits apply is `limits.counted`, the arithmetic is `bucket`, who is next is `precedence`.
 """
 
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -29,6 +30,8 @@ from headrace.providers.kit import TooMany, retry_after_s
 from headrace.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+R = TypeVar("R")
 
 __all__ = ["Blocked", "Pace", "Priority"]
 
@@ -76,8 +79,16 @@ class Pace:
         def count() -> Counted:
             return limits.counted(access, self._newest(sync), request, self._override)
 
-        async with self._slots.hold(access.provider.slug, lambda: count().concurrent):
-            await queue.slot(count, priority, sync.id if sync is not None else None)
+        sync_id = sync.id if sync is not None else None
+        await self.presence.start("requests")  # it keeps the clock true, by which slots are counted
+        async with AsyncExitStack() as stack:
+            while True:
+                slots = self._slots.hold(access.provider.slug, lambda: count().concurrent, priority, sync_id)
+                hold = await stack.enter_async_context(slots)
+                await queue.slot(count, priority, sync_id)
+                if not hold.lost:
+                    break
+                await stack.aclose()
             metrics.PERMIT_WAIT.labels(access.provider.slug, priority.name.lower()).observe(
                 self._clock.monotonic() - started
             )
@@ -116,30 +127,26 @@ class Pace:
         await self._ledger.forget_idle(self._clock.now(), _IDLE)
 
     async def _believe(self, access: Access, response: Response) -> None:
-        policy, now = access.provider.limits, self._clock.now()
-        for left in policy.remaining(response):
-            resets_in = left.resets_in_s
-            if resets_in is not None and self._binds(access, left.limit_class, left.remaining, resets_in):
-                resets_at = now.timestamp() + resets_in
-                await self._shared(
-                    self._ledger.told(
-                        access.provider.slug, access.account_hash, left.limit_class, left.remaining, resets_at
-                    )
-                )
+        for left in _read(access.provider.limits.remaining, response) or ():
+            word = limits.word_of(access, left, self._override)
+            if word is not None:
+                about, holds_s = word
+                resets_at = self._clock.now().timestamp() + holds_s
+                await self._shared(self._ledger.told(access.provider.slug, about, left.remaining, resets_at))
 
     async def _heed(
         self, access: Access, request: Request, response: Response, attempt: int, refused: bool
     ) -> float | None:
         now = self._clock.now()
-        refusal = access.provider.limits.too_many(response)
+        refusal = _read(access.provider.limits.too_many, response)
         if refusal is None and refused:
             refusal = TooMany(retry_after_s(response), limit_class=None)
         if refusal is None:
             return None
         metrics.REFUSALS.labels(access.provider.slug).inc()
         wait = refusal.retry_after_s if refusal.retry_after_s is not None else backoff_s(attempt)
-        until = refusal.until or now + timedelta(seconds=max(wait, _LEAST_WAIT_S))
-        until = min(until, now + _LONGEST_BLOCK)
+        told = refusal.until or now + timedelta(seconds=min(max(wait, _LEAST_WAIT_S), _LONGEST_BLOCK.total_seconds()))
+        until = min(told, now + _LONGEST_BLOCK)
         limit_class = refusal.limit_class or request.limit_class
         published = limits.published_of_class(access, limit_class, self._override)
         self._queue(access).block(limit_class, until.timestamp())
@@ -153,12 +160,6 @@ class Pace:
             await write
         except OUTAGE as error:
             log.warning("limits_not_shared", error=type(error).__name__)
-
-    def _binds(self, access: Access, limit_class: str, remaining: float, resets_in_s: float) -> bool:
-        """Whether what is left is less than what our own windows would spend until it resets."""
-        published = limits.published_of_class(access, limit_class, self._override)
-        spent = min((n / window_s for n, window_s in published.values()), default=0.0) * resets_in_s
-        return remaining < max(spent, 1.0)
 
     def _newest(self, sync: Sync | None) -> SyncLimit | None:
         if sync is None:
@@ -181,3 +182,13 @@ class Pace:
         oldest = self._clock.monotonic() - _KNOWN_IDLE_S
         for key in [key for key, queue in self._queues.items() if queue.idle_since(oldest)]:
             del self._queues[key]
+
+
+def _read(policy: Callable[[Response], R], response: Response) -> R | None:
+    """What the policy reads out of an answer; nothing, where it trips over one that it did not expect (a proxy's page
+    with a 403): that must not stop the sync."""
+    try:
+        return policy(response)
+    except Exception as error:
+        log.debug("limits_not_understood", status=response.status, error=type(error).__name__)
+        return None

@@ -7,6 +7,7 @@ others believe it dead. The answer also tells the database's clock, from which a
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 from collections import deque
@@ -33,6 +34,7 @@ EVERY_S = 1.0
 _MARGIN_S = 1.0
 _TIMEOUT_S = 2.0
 _AGAIN_S = 0.25
+_SETTLING_S = 2 * EVERY_S + _TIMEOUT_S
 _BURY_AFTER = timedelta(hours=1)
 
 
@@ -47,6 +49,7 @@ class Presence:
         self._stopping = False
         self._started_at: datetime | None = None
         self._beaten_at = -1e9
+        self._unbroken_since = 0.0
         self._round_trips: deque[float] = deque(maxlen=32)
         self._connection: Conn | None = None
         self._task: asyncio.Task[None] | None = None
@@ -55,10 +58,18 @@ class Presence:
     async def start(self, role: str) -> None:
         """Beat, and return after the first beat has reached the database. `role` is shown in the row."""
         self._roles.add(role)
+        if self._first.is_set():
+            return
         if self._task is None:
             self._started_at = self._db.clock.now()
             self._task = asyncio.create_task(self._beat_on(), name="heartbeat")
-        await self._first.wait()
+        first = asyncio.create_task(self._first.wait())
+        try:
+            await asyncio.wait({first, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            first.cancel()
+        if not self._first.is_set():
+            self._task.result()  # it never ends by itself but by an error
 
     async def stop(self) -> None:
         """Take the row away: what is tied to it is free at once."""
@@ -90,17 +101,29 @@ class Presence:
         """Whether nobody else can hold this process for dead yet."""
         return self.age_s < self.ttl.total_seconds() - _MARGIN_S
 
-    def cutoff(self) -> datetime:
-        """A process whose heartbeat is older than this is dead."""
-        return self._db.clock.now() - self.ttl
+    @property
+    def unbroken_since(self) -> float:
+        """The steady moment since which nobody can have held this process for dead; what it held before may be
+        another's. Later than any moment while it may be dead."""
+        return self._unbroken_since if self.alive else math.inf
+
+    def lifetime(self) -> tuple[datetime, datetime]:
+        """The heartbeats of the living lie between these moments: not too old, and not of a clock that was set back.
+
+        Just after the database's clock jumped, both its times count: not everybody has beaten by the new one yet.
+        """
+        now, jump_s = self._db.clock.now(), self._db.clock.jumped_by_s(_SETTLING_S)
+        return now - self.ttl - timedelta(seconds=max(jump_s, 0)), now + self.ttl + timedelta(seconds=max(-jump_s, 0))
 
     async def bury_dead(self) -> None:
         """Housekeeping: drop rows of processes that died long ago."""
-        await self._db.api.execute(FORGET_DEAD, self._db.clock.now() - _BURY_AFTER)
+        earliest, _ = self.lifetime()
+        await self._db.api.execute(FORGET_DEAD, earliest - _BURY_AFTER)
 
     async def _beat_on(self) -> None:
         failing = False
         while True:
+            jumps = self._db.clock.jumps
             try:
                 await self._beat()
             except OUTAGE as error:
@@ -114,7 +137,11 @@ class Presence:
                     log.info("heartbeat_restored")
                 failing = False
                 self._first.set()
-                await asyncio.sleep(EVERY_S)
+                if self._db.clock.jumps == jumps:
+                    await asyncio.sleep(EVERY_S)
+                else:
+                    by_s = round(self._db.clock.jumped_by_s(_SETTLING_S), 3)
+                    log.warning("database_clock_jumped", by_s=by_s)
             metrics.HEARTBEAT_AGE.set(self.age_s)
 
     async def _beat(self) -> None:
@@ -127,6 +154,8 @@ class Presence:
                 self._stopping,
             )  # fmt: skip
         ended = clock.monotonic()
+        if not self.alive:
+            self._unbroken_since = ended
         self._beaten_at = begun
         self._round_trips.append(ended - begun)
         # A slow round trip tells the database's clock badly: half of it is the possible error.

@@ -5,10 +5,12 @@ keeps a slot for a moment after a request, for the next one, but no longer than 
 """
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -16,6 +18,7 @@ import structlog
 from headrace.db.pool import Database
 from headrace.db.queries import load
 from headrace.engine.outage import OUTAGE
+from headrace.engine.precedence import FairQueue, Priority
 from headrace.engine.presence import Presence
 
 SQL = load(__package__, "slots.sql")
@@ -42,17 +45,41 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """`at` is the steady moment from which the slot can be another's, if the heartbeat was broken since."""
+
     number: int
-    taken_at: float
+    at: float
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """`most` tells how many slots the limit has now. What is given is a slot, or None where it is a limit no more."""
+
+    most: Callable[[], int]
+    given: asyncio.Future[_Held | None]
 
 
 @dataclass(slots=True)
 class _Pool:
-    """What this process holds of one limit and does not use at the moment; one at a time asks the database for more."""
+    """What this process holds of one limit and does not use at the moment, and who waits for more; one task at a time
+    asks the database."""
 
     idle: list[_Held] = field(default_factory=list)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: FairQueue[_Waiter] = field(default_factory=FairQueue)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Hold:
+    """Slots that are held. `lost`: the heartbeat was broken meanwhile, so that they may be another's by now."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+        self.since = math.inf
+
+    @property
+    def lost(self) -> bool:
+        return self.since < self._presence.unbroken_since and self.since != math.inf
 
 
 class Slots:
@@ -64,19 +91,32 @@ class Slots:
         self._pools: dict[_Key, _Pool] = {}
         self._due: list[tuple[_Key, _Held]] = []
         self._returning: asyncio.Task[None] | None = None
+        self._away = False
 
     @asynccontextmanager
-    async def hold(self, provider: str, wanted: Callable[[], Iterable[Limit]]) -> AsyncIterator[None]:
+    async def hold(
+        self, provider: str, wanted: Callable[[], Iterable[Limit]], priority: Priority, sync_id: UUID | None
+    ) -> AsyncIterator["Hold"]:
         """Hold a slot of each limit while the block runs. `wanted` tells the limits as they are now: it is asked again
-        while one waits, so that a changed number counts at once."""
+        while one waits, so that a changed number counts at once. The most pressing are served first, syncs in turns.
+        """
+        hold = Hold(self._presence)
         async with AsyncExitStack() as stack:
             for owner, limit_class, _ in sorted(wanted()):
-                await stack.enter_async_context(self._one(_Key(provider, owner, limit_class), wanted))
-            yield
+                key = _Key(provider, owner, limit_class)
+                held = await self._acquire(key, partial(_most, key, wanted), priority, sync_id)
+                if held is not None:
+                    stack.callback(self._release, key, held)
+                    hold.since = min(hold.since, held.at)
+            yield hold
 
     async def stop(self) -> None:
-        """Give back what is held and not in use."""
+        """Give back what is held and not in use. Those who wait are cancelled."""
         for key, pool in self._pools.items():
+            if pool.task is not None:
+                pool.task.cancel()
+            for waiter in pool.waiting:
+                waiter.given.cancel()
             self._due += [(key, held) for held in pool.idle]
             pool.idle.clear()
         if self._returning is not None:
@@ -87,44 +127,73 @@ class Slots:
         except OUTAGE as error:
             log.warning("slots_not_returned", error=type(error).__name__)
 
-    @asynccontextmanager
-    async def _one(self, key: _Key, wanted: Callable[[], Iterable[Limit]]) -> AsyncIterator[None]:
-        held = await self._acquire(key, lambda: _most(key, wanted()))
-        try:
-            yield
-        finally:
-            if held is not None:
-                self._release(key, held)
+    # ── in turn ──
 
-    async def _acquire(self, key: _Key, most: Callable[[], int]) -> _Held | None:
+    async def _acquire(
+        self, key: _Key, most: Callable[[], int], priority: Priority, sync_id: UUID | None
+    ) -> _Held | None:
         await self._presence.start("requests")
         pool = self._pools.setdefault(key, _Pool())
-        async with pool.turn:
-            while (limit := most()) > 0:
-                pool.freed.clear()
-                if pool.idle:
-                    held = pool.idle.pop()
-                    if held.number <= limit:
-                        return held
-                    self._give_back(key, held)
-                elif (taken := await self._take(key, limit)) is not None:
-                    return taken
+        waiter = _Waiter(most, asyncio.get_running_loop().create_future())
+        pool.waiting.add(waiter, priority, sync_id)
+        pool.freed.set()
+        if pool.task is None or pool.task.done():
+            pool.task = asyncio.create_task(self._serve(key, pool), name=f"slots-{key.provider}")
+        try:
+            return await waiter.given
+        except asyncio.CancelledError:
+            pool.waiting.remove(waiter)
+            if waiter.given.done() and not waiter.given.cancelled() and (held := waiter.given.result()) is not None:
+                self._release(key, held)
+            raise
+
+    async def _serve(self, key: _Key, pool: _Pool) -> None:
+        """Until nobody waits."""
+        while pool.waiting:
+            pool.freed.clear()
+            [first] = pool.waiting.order(1, _anybody)
+            limit = first.most()
+            if limit <= 0:
+                self._give(pool, first, None)
+            elif (held := self._idle(key, pool, limit) or await self._take(key, limit)) is not None:
+                # Somebody more pressing may have come while the database was asked; all may have gone.
+                for waiter in pool.waiting.order(1, _anybody):
+                    self._give(pool, waiter, held)
+                    break
                 else:
-                    await self._freed(pool)
+                    self._release(key, held)
+            else:
+                await self._freed(pool)
+
+    def _give(self, pool: _Pool, waiter: _Waiter, held: _Held | None) -> None:
+        pool.waiting.remove(waiter, served=True)
+        waiter.given.set_result(held)
+
+    def _idle(self, key: _Key, pool: _Pool, limit: int) -> _Held | None:
+        while pool.idle:
+            held = pool.idle.pop()
+            if held.number <= limit and held.at >= self._presence.unbroken_since:
+                return held
+            self._give_back(key, held)
         return None
 
     async def _take(self, key: _Key, limit: int) -> _Held | None:
+        if not self._presence.alive:
+            return None
         numbers = random.sample(range(1, limit + 1), min(limit, _MOST))
-        now = self._db.clock.now()
+        now, at = self._db.clock.now(), self._db.clock.monotonic()
         try:
             found = await self._db.api.fetchval(
                 TAKE_SLOT, key.provider, key.owner, key.limit_class, [UUID(int=number) for number in numbers],
-                self._presence.worker_id, now, self._presence.cutoff(),
+                self._presence.worker_id, now, *self._presence.lifetime(),
             )  # fmt: skip
         except OUTAGE as error:
-            log.warning("slots_unreachable", provider=key.provider, error=type(error).__name__)
+            if not self._away:
+                log.warning("slots_unreachable", provider=key.provider, error=type(error).__name__)
+            self._away = True
             return None
-        return None if found is None else _Held(found.int, self._db.clock.monotonic())
+        self._away = False
+        return None if found is None else _Held(found.int, at)
 
     async def _freed(self, pool: _Pool) -> None:
         try:
@@ -135,7 +204,7 @@ class Slots:
 
     def _release(self, key: _Key, held: _Held) -> None:
         pool = self._pools[key]
-        if self._db.clock.monotonic() - held.taken_at > _HELD_S:
+        if self._db.clock.monotonic() - held.at > _HELD_S:
             self._give_back(key, held)
             return
         pool.idle.append(held)
@@ -169,6 +238,10 @@ class Slots:
             self._due.pop(0)
 
 
-def _most(key: _Key, limits: Iterable[Limit]) -> int:
+def _anybody(waiter: _Waiter) -> bool:
+    return True
+
+
+def _most(key: _Key, wanted: Callable[[], Iterable[Limit]]) -> int:
     """How many slots the limit has now; 0: it is no longer a limit."""
-    return next((most for owner, name, most in limits if (owner, name) == (key.owner, key.limit_class)), 0)
+    return next((most for owner, name, most in wanted() if (owner, name) == (key.owner, key.limit_class)), 0)

@@ -5,12 +5,13 @@ select $1, $2, $3, free.slot_id, $5, $6
 from (
   select s.slot_id from unnest($4::uuid[]) with ordinality as s (slot_id, place)
   where not exists (
-    select 1 from limit_slots t join workers w on w.id = t.worker_id and w.heartbeat_at > $7
+    select 1 from limit_slots t join workers w on w.id = t.worker_id and w.heartbeat_at > $7 and w.heartbeat_at < $8
     where t.provider = $1 and t.account_hash = $2 and t.limit_class = $3 and t.slot_id = s.slot_id)
   order by s.place limit 1) free
 on conflict (provider, account_hash, limit_class, slot_id)
 do update set worker_id = excluded.worker_id, taken_at = excluded.taken_at
-where not exists (select 1 from workers w where w.id = limit_slots.worker_id and w.heartbeat_at > $7)
+where not exists (
+  select 1 from workers w where w.id = limit_slots.worker_id and w.heartbeat_at > $7 and w.heartbeat_at < $8)
 returning slot_id
 
 -- name: give_back

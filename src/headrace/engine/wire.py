@@ -81,6 +81,9 @@ class Wire:
                 headers={"user-agent": f"headrace/{__version__}"},
                 auto_decompress=True,
             )
+            # aiohttp would send a GET a second time when a kept connection breaks, without a permit, and tell nobody;
+            # it has no public switch for that. What broke is tried again by the transport, which counts.
+            session._retry_connection = False
         return session
 
 

@@ -34,7 +34,11 @@ class TooMany:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What an answer's headers say is left of a limit: believed when lower than our own count."""
+    """What an answer's headers say is left of a limit of this class: believed when lower than our own count.
+
+    `resets_in_s`: all of it is back so many seconds from now; it also tells which of several windows is meant, since a
+    limit resets within its window. None: the limit rolls, or the provider does not say; the longest window is meant.
+    """
 
     remaining: float
     limit_class: str = "all"
