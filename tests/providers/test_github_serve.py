@@ -1,0 +1,53 @@
+"""GitHub's connector through `headrace serve`: everything arrives, changes and deletions follow, by themselves."""
+
+from serving import complete, differences, equal, eventually, serving, start_sync
+
+from headrace.providers.github import GITHUB
+from headrace.testing.github import GithubServer, Truth
+
+COLLECTIONS = tuple(
+    f"github:{name}"
+    for name in (
+        *("repository", "issue", "issue_comment", "pull_request", "review", "commit", "workflow_run", "job"),
+        *("label", "milestone", "branch", "release", "organization", "member", "team", "team_member"),
+    )
+)
+
+
+async def test_a_sync_of_github_holds_what_github_holds(dsn: str) -> None:
+    async with GithubServer(400) as github, serving(dsn) as api:
+        world, truth = github.world, Truth(github)
+        properties = {"kind": "github_token", "token": "ghp_headraceTests", "base_url": github.base_url}
+        sync = await start_sync(api, "github", properties, COLLECTIONS)
+        await complete(api, sync)
+        await equal(api, sync, GITHUB, truth)
+
+        # Births, changes and a deletion that the readings of changes tell.
+        here, there = world.repositories
+        issue = world.create("issue", here)
+        world.create("issue_comment", here, issue.order)
+        pull = world.create("pull_request", there)
+        world.create("review", there, pull.order)
+        run = world.create("workflow_run", here)
+        world.create("job", here, run.order)
+        label = next(iter(world.repositories[here].things["label"]))
+        world.delete("label", label, here)
+        world.update("label", next(iter(world.repositories[here].things["label"])), here, color="b60205")
+        await equal(api, sync, GITHUB, truth)
+
+        # A repository that is made, and one that is renamed: the records stay what they were, by their ids.
+        fresh = world.add_repository("sluice").id
+        world.create("issue", fresh)
+        world.create("label", fresh)
+        world.rename(there, "water-wheel")
+        world.update("issue", next(iter(world.repositories[there].things["issue"])), there, title="Renamed")
+        await api.syncs.run(sync["id"])
+
+        async def renamed() -> bool:
+            left = await differences(api, sync, GITHUB, truth)
+            return not any(each.startswith(("missing", "phantom", "different github:repository")) for each in left)
+
+        await eventually(renamed)
+        collections = await api.syncs.collections(sync["id"])
+        assert all(each["id"] in COLLECTIONS for each in collections)
+        assert (await api.syncs.get(sync["id"]))["health"]["status"] == "healthy"
