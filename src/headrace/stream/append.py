@@ -1,20 +1,21 @@
 """The append: one answer of a provider, or several merged, in one transaction with the checkpoints that it proves."""
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced
-from headrace.stream import columns
+from headrace.stream import columns, copying
 from headrace.stream.compare import Changes, compare
 from headrace.stream.incoming import Incoming, identify, newest
 from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, Delete, Fence
+from headrace.stream.ready import Ready, ready
 
 _SQL = load(__package__, "append.sql")
 _READ_CHILDREN = _SQL.read_children
@@ -32,8 +33,6 @@ _REMOVE_CHECKPOINT = _SQL.remove_checkpoint
 _COMPLETE_BACKFILL = _SQL.complete_backfill
 
 _CHUNK = 2000
-_UPSERTS = 500
-_OFF_THE_LOOP = 64  # records from which the work of hashing and packing goes to a thread
 
 T = TypeVar("T")
 
@@ -54,16 +53,17 @@ async def append(db: Database, fence: Fence, batch: Batch, canons: Mapping[str, 
     epoch or revision are no longer the writer's or the sync is deleted. After a lost connection the outcome is
     unknown: repeat the append; the repeat changes nothing.
     """
-    records = await _ready(identify, fence.sync_id, batch.records, size=len(batch.records))
+    records = identify(fence.sync_id, batch.records)
     while True:
         async with db.ingest.acquire() as conn:
             deletes = identify(fence.sync_id, [*batch.deletes, *await _children_gone(conn, fence, batch)])
             incoming, unclear = newest([*records, *deletes]) if deletes else newest(records)
             changes = await _compare_all(conn, fence, incoming, canons)
             changes.unclear += [each.mention() for each in unclear]
+            writes = await ready(fence, changes)
             try:
                 async with conn.transaction():
-                    head = await _write(conn, fence, batch, changes, [each.record_id for each in records], now)
+                    head = await _write(conn, fence, batch, changes, writes, [each.record_id for each in records], now)
             except _Overtaken:
                 continue  # whoever overtook this append has made progress, so this ends
         return _told(changes, head)
@@ -77,11 +77,8 @@ async def append_within(conn: Conn, fence: Fence, batch: Batch, canons: Mapping[
     incoming, unclear = newest([*records, *deletes])
     changes = await _compare_all(conn, fence, incoming, canons)
     changes.unclear += [each.mention() for each in unclear]
-    return _told(changes, await _write(conn, fence, batch, changes, [each.record_id for each in records], now))
-
-
-async def _ready(work: Callable[..., T], *args: Any, size: int) -> T:
-    return await asyncio.to_thread(work, *args) if size >= _OFF_THE_LOOP else work(*args)
+    writes = await ready(fence, changes)
+    return _told(changes, await _write(conn, fence, batch, changes, writes, [each.record_id for each in records], now))
 
 
 async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]:
@@ -120,7 +117,15 @@ async def _compare_all(conn: Conn, fence: Fence, incoming: Sequence[Incoming], c
     return changes
 
 
-async def _write(conn: Conn, fence: Fence, batch: Batch, changes: Changes, seen: Sequence[UUID], now: datetime) -> int:
+async def _write(
+    conn: Conn,
+    fence: Fence,
+    batch: Batch,
+    changes: Changes,
+    writes: Ready,
+    seen: Sequence[UUID],
+    now: datetime,
+) -> int:
     """The transaction; the head that it leaves, 0 when it took no number. Lock order: epoch, then stream."""
     if not await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision):
         raise Fenced(f"Sync {fence.sync_id} is no longer this writer's: nothing was written.")
@@ -132,7 +137,7 @@ async def _write(conn: Conn, fence: Fence, batch: Batch, changes: Changes, seen:
             row = await conn.fetchrow(_TAKE_NUMBERS, fence.stream_id, changes.numbers, now)
             assert row is not None
             head, now = row["head"], row["appended_at"]
-        await _write_records(conn, fence, changes, head - changes.numbers, now)
+        await _write_records(conn, fence, changes, writes, head - changes.numbers, now)
     if batch.seen is not None:
         for part in _chunks(seen, _CHUNK):
             await conn.execute(_INSERT_SEEN, fence.stream_id, batch.seen, part)
@@ -145,24 +150,31 @@ async def _write(conn: Conn, fence: Fence, batch: Batch, changes: Changes, seen:
     return head
 
 
-async def _write_records(conn: Conn, fence: Fence, changes: Changes, base: int, now: datetime) -> None:
+async def _write_records(conn: Conn, fence: Fence, changes: Changes, writes: Ready, base: int, now: datetime) -> None:
     stream_id, sync_id = fence.stream_id, fence.sync_id
     await _each(conn, _DROP_PURGED, columns.purged(stream_id, changes.purged))
-    parts = list(_chunks(changes.upserts, _UPSERTS))
-    ready = asyncio.create_task(_ready(columns.upserts, parts[0], size=len(parts[0]))) if parts else None
-    for number, part in enumerate(parts, 1):
-        assert ready is not None
-        given = await ready
-        if number < len(parts):
-            # The next part is packed while the server takes this one.
-            ready = asyncio.create_task(_ready(columns.upserts, parts[number], size=len(parts[number])))
-        _expect(len(part), await conn.execute(_UPSERT_RECORDS, stream_id, sync_id, base, now, *given))
-        base += len(part)
+    if writes.copied:
+        await _copy(conn, writes.copied, base, now)
+        base += len(writes.copied)
+    for given in writes.upserted:
+        rows = len(given[0])
+        _expect(rows, await conn.execute(_UPSERT_RECORDS, stream_id, sync_id, base, now, *given))
+        base += rows
     await _each(conn, _DELETE_RECORD, columns.deletes(stream_id, changes.deletes, base, now))
     for new in _chunks(changes.tombstones, _CHUNK):
         given = columns.tombstones(new)
         _expect(len(new), await conn.execute(_INSERT_TOMBSTONES, stream_id, sync_id, now, *given))
     await _each(conn, _REFRESH_RECORD, columns.refreshes(stream_id, changes.refreshes))
+
+
+async def _copy(conn: Conn, rows: Sequence[bytes], base: int, now: datetime) -> None:
+    source = copying.document(rows, base, now)
+    try:
+        await conn.copy_to_table("records", source=source, columns=copying.COLUMNS, format="binary")
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "records_pkey":
+            raise
+        raise _Overtaken from None
 
 
 async def _each(conn: Conn, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from headrace.stream.codec import check, pack
+from headrace.stream.codec import Payload
 from headrace.stream.compare import Overwrite
 from headrace.stream.incoming import Incoming
 from headrace.stream.items import Record
@@ -23,21 +23,23 @@ def _text(value: str | None) -> str | None:
     return None if value is None else text(value)
 
 
-def _payload(item: Record) -> tuple[int, int, bytes]:
-    """(size, codec, data), after the check that it is what may be spliced into our answers."""
-    check(item.raw, f"the record {item.id!r} of {item.collection}")
-    return len(item.raw), *pack(item.raw)
+def changed_at(over: Overwrite) -> datetime:
+    """What `upstream_updated_at` is to be: the provider's time, else when a new record was created, else when it was
+    seen."""
+    item = over.new.item
+    assert isinstance(item, Record)
+    return item.updated or (item.created if over.creates else None) or item.as_of
 
 
 def _lists(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def upserts(overs: Sequence[Overwrite]) -> list[Any]:
+def upserts(overs: Sequence[Overwrite], payloads: Sequence[Payload]) -> list[Any]:
     """Six lists that differ by nature, then for each other column the one value that all rows have (None where they
     differ), then its list (empty where they do not): the driver's work grows with the elements of lists."""
     rows = []
-    for over in overs:
+    for over, payload in zip(overs, payloads, strict=True):
         new = over.new
         item = new.item
         assert isinstance(item, Record)
@@ -47,7 +49,8 @@ def upserts(overs: Sequence[Overwrite]) -> list[Any]:
                 text(item.id),
                 item.created,
                 new.raw_hash,
-                *_payload(item),
+                len(item.raw),
+                *payload,
                 item.collection,
                 _text(item.parent),
                 _text(item.partition),
@@ -55,7 +58,7 @@ def upserts(overs: Sequence[Overwrite]) -> list[Any]:
                 item.as_of,
                 new.slack_ms,
                 item.strong,
-                item.updated or (item.created if over.creates else None) or item.as_of,
+                changed_at(over),
                 over.canon_hash,
                 over.canon_version,
             )

@@ -28,7 +28,8 @@ class Incoming:
 
     @property
     def slack_ms(self) -> int:
-        return -(-self.item.slack // _MILLISECOND)
+        slack = self.item.slack
+        return -(-slack // _MILLISECOND) if slack else 0
 
     def mention(self) -> Mention:
         item = self.item
