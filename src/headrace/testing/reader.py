@@ -138,7 +138,8 @@ class Reader:
         items: list[Item] = []
         cursor = None
         while True:
-            page = await self.driver.run(page_of.page(self.driver.context([collection_id]), parent, cursor))
+            read, context, at = page_of.page, self.driver.context([collection_id]), cursor
+            page = await self.driver.again(lambda read=read, ctx=context, at=at: read(ctx, parent, at))  # type: ignore[misc]
             items += page.items
             if page.next is None:
                 return items
@@ -149,7 +150,8 @@ class Reader:
         reading = self.collection(mention.collection).fetch
         if reading is None:
             raise Broken(f"{mention.collection} mentions records, and has no fetch")
-        page = await self.driver.run(reading.page(self.driver.context(self.collections), mention.id, mention.parent))
+        context = self.driver.context(self.collections)
+        page = await self.driver.again(lambda: reading.page(context, mention.id, mention.parent))
         first = page.items[0] if page.items else None
         need(
             isinstance(first, Record | Delete) and (first.collection, first.id) == (mention.collection, mention.id),
@@ -161,7 +163,8 @@ class Reader:
         """Take the present token of each feed of tokens: what a backfill that follows cannot lose."""
         for feed in self.driver.provider.feeds:
             if feed.start is not None and any(each in feed.covers for each in self.collections):
-                page = await self.driver.run(feed.start(self.driver.context(self.collections)))
+                start, context = feed.start, self.driver.context(self.collections)
+                page = await self.driver.again(lambda start=start, ctx=context: start(ctx))  # type: ignore[misc]
                 need(page.next is not None, f"the start of the feed {feed.name} gives no token")
                 self._tokens[feed.name] = page.next
 
@@ -170,6 +173,7 @@ class Reader:
         for listing, carried, partitions in self.listings():
             for page in await self.pages(listing.page, carried, between=between, partitions=partitions):
                 await self.take(page.items)
+            between()
 
     async def catch_up(self, since: datetime) -> None:
         """What changed since: every reading of changes, then a sweep of what they do not tell completely."""

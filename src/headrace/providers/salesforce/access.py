@@ -30,6 +30,7 @@ from headrace.providers.kit import (
 from headrace.providers.kit.auth import bearer
 from headrace.providers.kit.forms import REFRESH_TOKEN, properties, text
 from headrace.providers.kit.oauth import TokenEndpoint, address, at
+from headrace.providers.kit.rows import decoded
 from headrace.vault.grants import ACCESS_TOKEN, App, Grant, Link
 
 VERSION = "v65.0"
@@ -89,7 +90,7 @@ def _verify(held: Properties, now: datetime) -> Generator[Request, Response, Acc
         response = yield _organization({**held, **learned})
     if response.status == 401:
         raise Refused(f"Salesforce refuses it: {error_of(response)[1]}")
-    rows = response.json().get("records") if response.status < 300 else None
+    rows = document(response).get("records") if response.status < 300 else None
     if not rows:
         return Account(id=(yield from _told_by_user()), learned=learned)
     if not held.get("name") and rows[0].get("Name"):
@@ -105,7 +106,7 @@ def _organization(held: Properties) -> Request:
 def _version() -> Generator[Request, Response, dict[str, Any]]:
     """The newest version that the instance serves and that is not newer than ours; ours where it tells none."""
     response = yield Request("/services/data", accept=(401, 403, 404))
-    told = response.json() if response.status < 300 else []
+    told = decoded(lambda: response.decode(list[dict[str, Any]])) if response.status < 300 else []
     served = sorted(float(each["version"]) for each in told)
     ours = float(VERSION[1:])
     fit = [each for each in served if each <= ours] or served[:1]
@@ -114,7 +115,7 @@ def _version() -> Generator[Request, Response, dict[str, Any]]:
 
 def _told_by_user() -> Generator[Request, Response, str]:
     response = yield Request("/services/oauth2/userinfo", accept=(400, 401, 403, 404))
-    return str(response.json().get("organization_id") or "") if response.status < 300 else ""
+    return str(document(response).get("organization_id") or "") if response.status < 300 else ""
 
 
 def _parameters(app: App, told: Properties) -> Mapping[str, str]:
@@ -175,7 +176,7 @@ def fault(response: Response) -> Fault | None:
     """Classify an answer by its errorCode, for the status alone says little (a 403 may be the day's quota)."""
     status = response.status
     if 200 <= status < 300:
-        return None
+        return None if _looks_whole(response) else Fault("transient", "the answer is no JSON, or was cut short")
     code, message = error_of(response)
     if code == _QUOTA:
         return Fault("rate" if "Concurrent" in message else "quota", message)
@@ -194,6 +195,19 @@ def fault(response: Response) -> Fault | None:
     if status in (404, 410) or code == "ENTITY_IS_DELETED":
         return Fault("gone", message)
     return Fault("rate" if status == 429 else "bad" if status == 400 else "config", message)
+
+
+def _looks_whole(response: Response) -> bool:
+    """A cheap look at both ends: HTML pages (of maintenance, of a login) and bodies cut short do not pass."""
+    if "csv" in response.headers.get("content-type", ""):
+        return True
+    body = response.body.strip()
+    return not body or (body[:1], body[-1:]) in ((b"{", b"}"), (b"[", b"]"))
+
+
+def document(response: Response) -> dict[str, Any]:
+    """The answer's object; what is none is a transient fault."""
+    return decoded(lambda: response.decode(dict[str, Any]))
 
 
 def _too_many(response: Response) -> TooMany | None:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from headrace.providers.kit import Context, Cursor, Fault, Faulted, Page, Request, Response, Steps, Window
-from headrace.providers.salesforce.access import path
+from headrace.providers.salesforce.access import document, path
 from headrace.providers.salesforce.objects import SObject
 
 LARGE = 100_000
@@ -61,7 +61,7 @@ class Bulk:
         answer = yield Request(request.url, query=request.query, accept=(400, 403, 404))
         if answer.status >= 300:
             return False
-        counts = answer.json().get("sObjects") or ()
+        counts = document(answer).get("sObjects") or ()
         return any(each.get("name") == self._shape.name and each.get("count", 0) >= LARGE for each in counts)
 
     def _begin(self, ctx: Context, window: Window) -> Steps:
@@ -72,12 +72,12 @@ class Bulk:
         answer = yield Request(f"{path(ctx.properties)}/jobs/query", "POST", headers=headers, body=body, accept=(400,))
         if answer.status == 400:
             return Page(next={"paged": True})  # this object cannot be read by a job
-        job = answer.json()["id"]
+        job = document(answer)["id"]
         return Page(next={"job": job, "polls": 0, "as_of": answer.sent_at.isoformat()}, wait=_pause(0))
 
     def _poll(self, ctx: Context, cursor: Cursor) -> Steps:
         answer = yield Request(f"{path(ctx.properties)}/jobs/query/{cursor['job']}")
-        state = answer.json().get("state")
+        state = document(answer).get("state")
         if state == "JobComplete":
             return (yield from self._result(ctx, {"job": cursor["job"], "as_of": cursor["as_of"]}))
         if state in ("Failed", "Aborted"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from headrace.providers.kit import Context, Cursor, Discovered, Found, Request
-from headrace.providers.salesforce.access import path
+from headrace.providers.salesforce.access import document, path
 
 AT_ONCE = 10
 """Objects described by one page of the search."""
@@ -141,14 +141,14 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     replicated. One that may not be described is left out."""
     if cursor is None:
         answer = yield Request(f"{path(ctx.properties)}/sobjects")
-        names = [each["name"] for each in answer.json()["sobjects"] if _wanted(each)]
+        names = [each["name"] for each in document(answer)["sobjects"] if _wanted(each)]
     else:
         names = cursor["left"]
     found: list[Found] = []
     for name in names[:AT_ONCE]:
         answer = yield describe(ctx, name, accept=(400, 403, 404))
         if answer.status < 300:
-            found.append(_found(answer.json()))
+            found.append(_found(document(answer)))
     left = names[AT_ONCE:]
     return found, {"left": left} if left else None
 

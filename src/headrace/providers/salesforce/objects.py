@@ -33,7 +33,7 @@ from headrace.providers.kit import (
 )
 from headrace.providers.kit.rows import Answer, Body, Picker, Raw, decoded, iso8601
 from headrace.providers.salesforce import soql
-from headrace.providers.salesforce.access import error_of, fault, path
+from headrace.providers.salesforce.access import document, error_of, fault, path
 from headrace.providers.salesforce.describe import Shape, describe
 
 RETENTION = timedelta(days=15)
@@ -41,6 +41,8 @@ RETENTION = timedelta(days=15)
 LAG = timedelta(minutes=15)
 """How long a transaction may take to show in getDeleted."""
 _MINUTE = timedelta(minutes=1)
+_GRAIN = timedelta(seconds=2)
+"""How far a time may be off that is told in whole seconds, against the moment of an answer."""
 
 _body = Body("records", next="nextRecordsUrl")
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -167,7 +169,7 @@ class SObject:
 
     def _described(self, ctx: Context) -> Generator[Request, Response, list[str]]:
         answer = yield describe(ctx, self.shape.name)
-        return [name for name, _ in Shape.told(answer.json()).fields]
+        return [name for name, _ in Shape.told(document(answer)).fields]
 
     def _joined(self, rows: Sequence[bytes], part: Sequence[bytes]) -> tuple[list[bytes], list[str]]:
         """The rows with their other fields; and the ids of those that changed or went away between the two answers."""
@@ -208,7 +210,7 @@ class SObject:
         response = yield request
         if response.status == 404:
             return Page()  # no deletions of this object are kept
-        answer = response.json()
+        answer = document(response)
         earliest = iso8601(answer.get("earliestDateAvailable"))
         if earliest is not None and earliest > lo.replace(second=0, microsecond=0):
             raise Faulted(Fault("expired", f"the deletions of {self.shape.name} are told since {earliest} only"))
@@ -218,10 +220,13 @@ class SObject:
         return Page([self._deletion(each, response.sent_at) for each in answer.get("deletedRecords") or ()])
 
     def _deletion(self, told: dict[str, Any], as_of: datetime) -> Item:
-        """As it was when it was deleted: what was restored later has a later SystemModstamp."""
+        """As it was when it was deleted, to the second: what was restored later has a later SystemModstamp, and what
+        was read within that second is fetched."""
         when = iso8601(told.get("deletedDate"))
-        version = micros(when) if when is not None and self.shape.updated else 0
-        return Delete(self.shape.collection, str(told["id"]), when or as_of, version)
+        if when is None:
+            return Mention(self.shape.collection, str(told["id"]), as_of)
+        version = micros(when) if self.shape.updated else 0
+        return Delete(self.shape.collection, str(told["id"]), when, version, slack=_GRAIN)
 
 
 def _all(request: Request) -> Generator[Request, Response, list[bytes]]:

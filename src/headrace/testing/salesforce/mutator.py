@@ -52,7 +52,8 @@ class Mutator:
 
     def _update(self, name: str, key: str) -> None:
         if OBJECTS[name].changes:
-            changed = self._population.made(name)
+            made = self._population.made(name)
+            changed = {field: value for field, value in made.items() if field not in OBJECTS[name].needs_id}
             chosen = self._dice.sample(sorted(changed), min(3, len(changed)))
             self._org.update(name, key, {field: changed[field] for field in chosen})
 
@@ -65,7 +66,7 @@ class Mutator:
         elif roll < 0.5 and "MasterRecordId" in table.fields and len(alive) > 1:
             loser, winner = self._dice.sample(alive, 2)
             self._org.merge(name, loser, winner)
-        elif roll < 0.8 and binned and kind.changes:
+        elif roll < 0.8 and binned and kind.changes and not kind.needs_id:
             self._org.restore(name, self._dice.choice(binned))
         elif binned and self.purges:
             self._org.purge(name, self._dice.choice(binned))

@@ -107,6 +107,9 @@ class Org:
         stamp = {INDEX: self._stamp()} if table.type.changes else {}
         self._remember(table, key)
         self._write(table, row | merged | stamp | {"IsDeleted": True})
+        for name_below, below in self._below(name, key):
+            if not self.tables[name_below].rows[below]["IsDeleted"]:
+                self.delete(name_below, below)
 
     def merge(self, name: str, loser: str, winner: str) -> None:
         self.delete(name, loser, master=winner)
@@ -123,8 +126,17 @@ class Org:
         table = self.tables[name]
         if not table.rows[key].get("IsDeleted"):
             self._remember(table, key)
+        for name_below, below in self._below(name, key):
+            self.purge(name_below, below)
         table.drop(key)
         self.changes += 1
+
+    def _below(self, name: str, key: str) -> list[tuple[str, str]]:
+        """The links of a file, which go with it."""
+        if name != "ContentDocument":
+            return []
+        links = self.tables["ContentDocumentLink"].rows.values()
+        return [("ContentDocumentLink", row["Id"]) for row in links if row["ContentDocumentId"] == key]
 
     def add_field(self, name: str, field: Field) -> None:
         table = self.tables[name]
@@ -133,9 +145,9 @@ class Org:
             table.rows[key] = row | {field.name: None}
 
     def _stamp(self, when: float | None = None) -> str:
-        """Now, to the second; with `ties` to the multiple of so many seconds before it."""
+        """Now, to the second; a birth long ago, with `ties`, to the multiple of so many seconds before it."""
         seconds = self._now() if when is None else when
-        for fault in self._faults.standing("ties"):
+        for fault in self._faults.standing("ties") if when is not None else ():
             seconds -= seconds % fault.option("second", 3600)
         return soql.moment(datetime.fromtimestamp(seconds, UTC))
 

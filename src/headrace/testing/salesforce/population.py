@@ -7,6 +7,7 @@ from typing import Any
 from headrace.testing.salesforce.catalog import OBJECTS, Field, ObjectType
 from headrace.testing.salesforce.org import Org
 
+_TRIES = 20
 _TEXTS = ("Mill", "Race", "Weir", 'He said "no", twice', "two\nlines", "comma, semicolon;", "Ünïcödé ✓", "O'Neill\\&Co")
 _CHOICES = ("New", "Open", "Closed Won", "Hot;Warm")
 _STAGES = ("Prospecting", "Qualification", "Closed Won", "Closed Lost")
@@ -58,8 +59,13 @@ class Population:
 
     def _any(self, names: tuple[str, ...]) -> str | None:
         """The id of a row of one of these objects."""
-        there = [name for name in names if name in self._org.tables and self._org.tables[name].rows]
-        return self._dice.choice(list(self._org.tables[self._dice.choice(there)].rows)) if there else self._org.user
+        tables = [self._org.tables[name] for name in names if name in self._org.tables]
+        for table in self._dice.sample(tables, len(tables)):
+            for _ in range(_TRIES if table.index else 0):
+                key = self._dice.choice(table.index)[1]
+                if not table.rows[key].get("IsDeleted"):
+                    return key
+        return self._org.user
 
 
 def _text(dice: random.Random) -> str:

@@ -54,8 +54,9 @@ KINDS = frozenset(
 `dead_locator` a locator is refused · `short_batch` an answer holds `rows` rows (default 200) and a locator ·
 `empty_page` an answer holds none, and a locator · `duplicates` an answer repeats its first `rows` rows (default 3) ·
 `query_timeout` 400 QUERY_TIMEOUT · `late_rows` what is written shows after `delay_s` (default 1), with its old stamp ·
-`ties` every change bears the last multiple of `second` (default 3600) · `hidden` the user sees no row · `purged_log`
-the log of deletions reaches back `kept_s` (default 60) · `job_fails` a query job fails · `…_while_paging` a row changes before the query is answered."""
+`ties` the org's first rows were born in multiples of `second` (default 3600) · `hidden` the user sees no row ·
+`purged_log` the log of deletions reaches back `kept_s` (default 60) · `job_fails` a query job fails ·
+`…_while_paging` a row changes before the query is answered."""
 
 
 @dataclass(slots=True)
