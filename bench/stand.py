@@ -110,9 +110,9 @@ class Stand:
         with self.spent() as spent:
             await self.api.syncs.backfill(sync["id"])
             while await self._compared() < compared + held:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         while any(moment in (None, before[name]) for name, moment in (await self._backfilled(sync)).items()):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
         return spent
 
     async def _compared(self) -> int:
