@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from headrace.client import AsyncClient, Sync
+from headrace.client.calls import Call
 from headrace.providers.kit import Provider
 from headrace.testing.copies import Truth, canonical
 from headrace.testing.processes import ServeProcess
@@ -22,8 +23,20 @@ async def serving(dsn: str) -> AsyncIterator[AsyncClient]:
             yield api
 
 
+async def oauth_app(api: AsyncClient, provider: str) -> str:
+    """The id of an OAuth app at the provider, through which its tokens are refreshed."""
+    body = {"provider": provider, "name": "tests", "client_id": "client", "client_secret": "secret"}
+    made: dict[str, Any] = await api.send(Call("POST", "/v1/oauth-apps", body=body))
+    return str(made["id"])
+
+
 async def start_sync(
-    api: AsyncClient, provider: str, properties: Mapping[str, Any], collections: Iterable[str], **fields: Any
+    api: AsyncClient,
+    provider: str,
+    properties: Mapping[str, Any],
+    collections: Iterable[str],
+    oauth_app_id: str | None = None,
+    **fields: Any,
 ) -> Sync:
     stream = await api.streams.create(slug=provider)
     return await api.syncs.create(
@@ -31,7 +44,7 @@ async def start_sync(
         provider=provider,
         stream_id=stream["id"],
         collection_ids=list(collections),
-        credential={"properties": dict(properties)},
+        credential={"properties": dict(properties)} | ({"oauth_app_id": oauth_app_id} if oauth_app_id else {}),
         **({"rate_limit": {"allowed_requests": 100_000, "interval": 1}, "max_poll_ms": 500} | fields),
     )
 
