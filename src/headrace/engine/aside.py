@@ -35,7 +35,7 @@ class Aside:
         """Learn when the next of them is due."""
         fence = self._session.fence
         self._session.aside_at = await self._session.services.db.ingest.fetchval(
-            NEXT_ASIDE, fence.stream_id, fence.sync_id, sorted(self._session.wanted)
+            NEXT_ASIDE, fence.stream_id, fence.sync_id, sorted(self._session.reads)
         )
 
     def reload(self, checkpoints: Checkpoints) -> None:
@@ -51,8 +51,8 @@ class Aside:
         """Try those that are due. Raises ReadFailed when the provider cannot be reached at all, Stopped, Fenced."""
         session, fence = self._session, self._session.fence
         pool = session.services.db.ingest
-        wanted = sorted(session.wanted)
-        for row in await pool.fetch(ASIDE, fence.stream_id, fence.sync_id, wanted, session.now(), CHUNK):
+        reads = sorted(session.reads)
+        for row in await pool.fetch(ASIDE, fence.stream_id, fence.sync_id, reads, session.now(), CHUNK):
             collection_id, upstream_id = row["collection_id"], row["upstream_id"]
             if row["what"] == "record":
                 fetcher = self._intake.fetcher

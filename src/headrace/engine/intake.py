@@ -17,6 +17,7 @@ from headrace.engine.ingest import Load
 from headrace.engine.memory import Memory
 from headrace.engine.pace import Priority
 from headrace.engine.session import Session
+from headrace.engine.sources import embedded_below
 from headrace.providers.kit import Collection
 from headrace.stream.incoming import identify
 from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record
@@ -26,8 +27,8 @@ HASHES, SEE = SQL.hashes, SQL.see
 
 
 DOUBT = timedelta(seconds=3)
-"""How far apart the moments of two pictures must be for the later to be told, where a feed does not say: providers
-tell their times in whole seconds, and their clocks are known to within two."""
+"""After this a fetch is newer than anything that was received before, however the estimate of the provider's clock has
+moved: the clock is known to within two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,12 @@ class Intake:
             children = collection.children
             if children is not None and children.page is not None and not provider.feeds_of(collection.id):
                 self._dependents.setdefault(children.parent, []).append(collection)
+        self._telling = {
+            key
+            for key in session.reads
+            if key in session.wanted or key in self._dependents or embedded_below(provider, [key]) & session.wanted
+        }
+        """Collections of which a mention is fetched: it leads to something that is wanted."""
 
     async def take(self, items: Sequence[Item], origin: Origin, checkpoints: list[CheckpointWrite]) -> None:
         """Store everything that the items lead to, and with the last of it the checkpoints.
@@ -91,8 +98,9 @@ class Intake:
         not stored. A single record that cannot be had is set aside.
         """
         page = self._sort(items, origin)
-        mentions = self._unheeded(page.mentions, origin)
-        page.add(self._sort(await self.fetcher.fetch(keys_of(mentions), origin.priority), origin))
+        asked_at = self._session.provider_now()
+        mentions = self._unheeded(page.mentions, origin, asked_at)
+        page.add(self._sort(await self._fetched(mentions, origin), origin))
         parents = await self._changed(page.parents) if origin.follow and page.parents else []
         if parents:
             page.add(await self._children_of(parents, origin))
@@ -101,34 +109,36 @@ class Intake:
         if origin.sweep is not None and page.aged:
             await self._see(origin.sweep, page.aged)
         await self._store(page, origin, checkpoints)
-        self._memory.heed(mentions)
+        self._memory.heed(mentions, asked_at)
         for parent, raw_hash in parents:
             self._memory.follow(parent, raw_hash)
 
+    async def _fetched(self, mentions: Sequence[Mention], origin: Origin) -> list[Item]:
+        """What is mentioned, as it is now. A record that tells no time of its change has the mention's."""
+        items = await self.fetcher.fetch(keys_of(mentions), origin.priority)
+        told = {(mention.collection, mention.id): mention.as_of for mention in mentions} if origin.changing else {}
+        for item in items:
+            if isinstance(item, Record) and item.updated is None:
+                item.updated = told.get((item.collection, item.id))
+        return items
+
     async def _store(self, page: Sorted, origin: Origin, checkpoints: list[CheckpointWrite]) -> None:
-        """Append. What is unclear is fetched when a fetch can decide it, else put off until it can."""
+        """Append. What is unclear is fetched: the fetch is sent after both pictures were received, so it is newer than
+        either. Where the clocks leave doubt all the same, it is fetched again a little later."""
         session, seen = self._session, origin.sweep
         unclear = await session.ingest.store(Load(page.records, page.deletes, page.child_sets, checkpoints, seen=seen))
-        self._memory.stored(page.records)
+        self._memory.stored(page.records, page.deletes, unclear)
         if not unclear:
             return
-        pictures: list[Record | Delete] = [*page.records, *page.deletes]
-        slacks = {(item.collection, item.id): item.slack for item in pictures}
-        now = session.provider_now()
-        ripe: list[tuple[Mention, datetime]] = []
-        unripe: list[tuple[Mention, datetime]] = []
-        for mention in unclear:
-            # From then on a fetch is sure to be newer than the pictures that are in doubt.
-            until = mention.as_of + max(slacks.get((mention.collection, mention.id), DOUBT), DOUBT)
-            (ripe if until <= now else unripe).append((mention, until))
-        fetched = self._sort(await self.fetcher.fetch(keys_of([each for each, _ in ripe]), origin.priority), origin)
+        doubtful = [mention for mention in unclear if self._can_fetch(mention)]
+        fetched = self._sort(await self._fetched(doubtful, origin), origin)
         again = await session.ingest.store(Load(fetched.records, fetched.deletes, fetched.child_sets, seen=seen))
-        self._memory.stored(fetched.records)
-        for mention, until in (*unripe, *((mention, now + DOUBT) for mention in again)):
+        self._memory.stored(fetched.records, fetched.deletes, again)
+        for mention in again:
             if self._can_fetch(mention):
-                await self.fetcher.put_off(mention, until)
+                await self.fetcher.put_off(mention, session.provider_now() + DOUBT)
         await session.ingest.store(Load(checkpoints=checkpoints))
-        self._memory.heed(unclear)
+        self._memory.doubt([*page.records, *page.deletes], unclear)
 
     def _can_fetch(self, mention: Mention) -> bool:
         """What cannot be fetched is decided by the next sweep, which reads it whole."""
@@ -137,32 +147,38 @@ class Intake:
 
     def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
         wanted, dependents = self._session.wanted, self._dependents
-        cutoff = self._session.cutoff()
+        cutoff, received = self._session.cutoff(), self._session.provider_now()
         page = Sorted()
         for item in items:
+            if isinstance(item, Mention):
+                if item.collection in self._telling:
+                    page.mentions.append(item)
+                continue
+            if item.slack:
+                item.slack = _bounded(item, received)
             if isinstance(item, Record) and item.collection in dependents:
                 page.parents.append(item)
             if item.collection not in wanted:
                 self._session.collection(item.collection)
-            elif isinstance(item, Record):
-                if cutoff is not None and too_old(item, cutoff, changing=origin.changing):
-                    page.aged.append(item)
-                elif not self._put_off(item, origin):
-                    page.records.append(item)
-            elif isinstance(item, Delete):
-                if not self._put_off(item, origin):
-                    page.deletes.append(item)
-            elif isinstance(item, Mention):
-                page.mentions.append(item)
-            else:
+            elif isinstance(item, ChildSet):
                 page.child_sets.append(item)
+            elif self._passed_over(item, origin):
+                continue
+            elif isinstance(item, Delete):
+                page.deletes.append(item)
+            elif cutoff is not None and too_old(item, cutoff, changing=origin.changing):
+                page.aged.append(item)
+            else:
+                page.records.append(item)
         return page
 
-    def _put_off(self, item: Record | Delete, origin: Origin) -> bool:
-        """Whether the same picture was in doubt a moment ago, and is to be fetched."""
-        return origin.head and item.slack != NO_SLACK and self._memory.heeded(item.collection, item.id, item.as_of)
+    def _passed_over(self, item: Record | Delete, origin: Origin) -> bool:
+        """Whether a later picture of the record was taken in already, or this one was in doubt and is fetched."""
+        if not origin.changing or item.version or not item.slack:
+            return False
+        return self._memory.superseded(item) or (origin.head and self._memory.doubted(item))
 
-    def _unheeded(self, mentions: Iterable[Mention], origin: Origin) -> list[Mention]:
+    def _unheeded(self, mentions: Iterable[Mention], origin: Origin, now: datetime) -> list[Mention]:
         """Those that a fetch may still tell something new of, the latest of each record."""
         latest: dict[tuple[str, str], Mention] = {}
         for mention in mentions:
@@ -173,8 +189,7 @@ class Intake:
         return [
             mention
             for mention in latest.values()
-            if not memory.covers(mention)
-            and not (origin.head and memory.heeded(mention.collection, mention.id, mention.as_of))
+            if not memory.covers(mention) and not (origin.head and memory.heeded(mention, now))
         ]
 
     async def _children_of(self, parents: Sequence[tuple[Record, bytes]], origin: Origin) -> Sorted:
@@ -211,6 +226,11 @@ class Intake:
         fence = self._session.fence
         ids = [each.record_id for each in identify(fence.sync_id, aged)]
         await self._session.services.db.ingest.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
+
+
+def _bounded(item: Record | Delete | ChildSet, received: datetime) -> timedelta:
+    """The slack of a picture that was received by then: it cannot speak for a later moment."""
+    return min(item.slack, max(received - item.as_of, NO_SLACK))
 
 
 def too_old(record: Record, cutoff: datetime, *, changing: bool) -> bool:

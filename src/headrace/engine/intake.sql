@@ -53,8 +53,7 @@ values ($1, $2, $3, 'record', $4, $5, 'it changed twice within a moment', 0, $6,
 on conflict (stream_id, sync_id, collection_id, what, upstream_id)
 do update set
   retry_at = case when set_aside.retry_at <= $7 then excluded.retry_at
-    else least(set_aside.retry_at, excluded.retry_at) end,
-  first_at = case when set_aside.retry_at <= $7 and set_aside.attempts = 0 then $7 else set_aside.first_at end
+    else least(set_aside.retry_at, excluded.retry_at) end
 
 -- name: still_put_off
 -- How many records that were put off at $4 or before are still to be fetched.

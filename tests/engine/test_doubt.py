@@ -1,0 +1,82 @@
+"""Which picture of a record is the newest, where moments alone do not tell."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from holding import holding
+from shop import SHOP, open_shop
+
+from headrace.db.pool import Database
+
+SLOW = replace(SHOP, feeds=(replace(SHOP.feeds[0], settle=timedelta(minutes=5)),), _by_id={})
+"""Its settled re-read comes too late to mend anything here."""
+
+
+async def test_two_changes_within_a_second_are_shown_at_once(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "o1", total=0)
+        shop.events.clear()
+        async with holding(db, shop, ["order"], SLOW) as held:
+            await held.start()
+            await held.read_to_the_end()
+            for turn in range(1, 4):
+                shop.put("order", "o1", total=turn)
+                await held.until(lambda: held.copies(shop, ["order"]))
+                changed = shop.things["order"]["o1"]["updated"]
+                shop.put("order", "o1", total=turn + 100)
+                await held.until(lambda: held.copies(shop, ["order"]))
+                assert shop.now().timestamp() - changed < 30  # far from the settled re-read
+            assert await db.api.fetchval("select count(*) from set_aside") == 0
+
+
+async def test_a_change_that_was_taken_back_lets_no_older_picture_in(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "o1", total=0)
+        as_it_was = dict(shop.things["order"]["o1"])
+        shop.events.clear()
+        async with holding(db, shop, ["order"], SLOW) as held:
+            await held.start()
+            await held.read_to_the_end()
+            seen = [record.updated_idx for record in await held.records()]
+            at = int(shop.now().timestamp()) - 4
+            between = {**as_it_was, "total": 7}
+            shop.events.append({"id": "e2", "at": at + 3, "what": "changed", "kind": "order", "thing": as_it_was})
+
+            async def read_again() -> bool:
+                return shop.count("/events", asked) > 2
+
+            asked = len(shop.asked)
+            await held.until(read_again)
+            shop.events.append({"id": "e1", "at": at, "what": "changed", "kind": "order", "thing": between})
+            asked = len(shop.asked)
+            await held.until(read_again)
+            assert [record.updated_idx for record in await held.records()] == seen
+
+
+async def test_children_alone_follow_the_mentions_of_a_parent_that_is_not_wanted(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(3):
+            shop.put("order", f"o{n}", items=["a"])
+        shop.events.clear()
+        async with holding(db, shop, ["item"], SLOW) as held:
+            await held.start()
+            await held.read_to_the_end()
+            shop.put("order", "o1", items=["a", "b"], large=True)
+            await held.until(lambda: held.copies(shop, ["item"]))
+            assert await held.copy("shop:order") == {}
+            assert shop.count("/order/o1") >= 1
+
+
+async def test_a_fetched_record_has_the_time_of_the_change_that_mentioned_it(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "o1", created=1_700_000_000)
+        shop.events.clear()
+        async with holding(db, shop, ["order"], SLOW) as held:
+            await held.start()
+            await held.read_to_the_end()
+            shop.put("order", "o1", large=True, total=1)
+            told = shop.events[-1]["at"]
+            await held.until(lambda: held.copies(shop, ["order"]))
+            [record] = await held.records()
+            assert record.upstream_updated_at is not None
+            assert record.upstream_updated_at.timestamp() == told
