@@ -3,7 +3,7 @@
 import os
 import time
 from hashlib import sha1
-from uuid import UUID
+from uuid import UUID, uuid5
 
 RECORD_NAMESPACE = UUID("5f0d9ea2-7d5b-4b52-9ac1-2b6a0f3f7c11")
 
@@ -27,6 +27,11 @@ def record_id(namespace: bytes, upstream_id: str) -> UUID:
     digest[6] = (digest[6] & 0x0F) | 0x50
     digest[8] = (digest[8] & 0x3F) | 0x80
     return UUID(bytes=bytes(digest))
+
+
+def event_id(record_id: UUID, updated_idx: int) -> UUID:
+    """The id of an event: a name-based UUID (version 5) of the record and the number that the change gave to it."""
+    return uuid5(record_id, str(updated_idx))
 
 
 def parse_uuid(text: str) -> UUID | None:

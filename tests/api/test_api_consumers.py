@@ -120,12 +120,6 @@ async def test_fields_that_do_not_hold(
     assert set(await admin.invalid("POST", PATH, {"stream_id": stream["id"], **given})) == {field}
 
 
-async def test_consumers_of_events_are_not_there_yet(admin: Caller, stream: dict[str, Any]) -> None:
-    await admin.fails(501, "POST", PATH, {"stream_id": stream["id"], "kind": "events"})
-    made = await admin.ok("POST", PATH, {"stream_id": stream["id"]})
-    await admin.fails(501, "PATCH", f"{PATH}/{made['id']}", {"kind": "events"})
-
-
 async def test_metadata_comes_back_with_every_digit(admin: Caller, stream: dict[str, Any]) -> None:
     metadata = '{"a":1.0,"b":0.1000,"c":123456789012345678901234567890,"d":1E+2,"e":-0,"f":"\\u00e9"}'
     body = f'{{"stream_id": "{stream["id"]}", "metadata": {metadata}}}'

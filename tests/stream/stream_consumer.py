@@ -66,7 +66,7 @@ class Consumer:
         """Upstream id → (deliveries, reason) of what was set aside."""
         async with self.log.db.api.acquire() as conn:
             letters = await lifecycle.dead_letters(conn, self.log.stream_id, self.id, 100)
-        return {each.record.upstream_id: (each.deliveries, each.reason) for each in letters}
+        return {each.entry.upstream_id: (each.deliveries, each.reason) for each in letters}
 
     async def replay(self) -> int:
         async with self.log.db.transaction() as conn:

@@ -26,7 +26,9 @@ from headrace.api import (
     consumers,
     credentials,
     docs,
+    events,
     later,
+    link,
     oauth_apps,
     orgs,
     problems,
@@ -47,6 +49,7 @@ from headrace.api.services import Services
 from headrace.control import idempotency
 from headrace.db.pool import AWAY
 from headrace.errors import HeadraceError
+from headrace.vault import links
 
 log = structlog.get_logger()
 
@@ -55,13 +58,15 @@ _PASSES: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
 """What a later sweep may not meet any more."""
 
 _ROUTERS = (
-    later.router,  # first: /v1/credentials/start-auth is no credential's id
+    link.router,  # before the credentials: start-auth is no credential's id
+    later.router,
     streams.router,
     syncs.router,
     sync_actions.router,
     consumers.router,
     consumer_actions.router,
     records.router,
+    events.router,
     credentials.router,
     oauth_apps.router,
     collections.router,
@@ -132,11 +137,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _sweep(services: Services) -> None:
-    """Forget old idempotency keys, now and then."""
+    """Forget old idempotency keys, and auth links that are over, now and then."""
     while True:
         try:
             async with services.db.api.acquire() as conn:
-                await idempotency.sweep(conn, services.db.clock.now())
+                now = services.db.clock.now()
+                await idempotency.sweep(conn, now)
+                await links.sweep(conn, now)
         except _PASSES as error:
             log.warning("idempotency_sweep_failed", error=type(error).__name__)
         await asyncio.sleep(_SWEEP_EVERY_S)

@@ -93,9 +93,9 @@ async def next_messages(request: Request) -> Response:
         )
     renderer = Renderer(await syncs_of(services, consumer.org_id, (record for _, record in delivered.messages)))
     messages = [
-        {"ack_token": token, "record": rendered}
-        for token, record in delivered.messages
-        if (rendered := renderer.record(record)) is not None
+        {"ack_token": token, **rendered}
+        for token, entry in delivered.messages
+        if (rendered := renderer.message(entry)) is not None
     ]
     DELIVERED.inc(len(messages))
     info = {"num_pending": delivered.num_pending, "num_ack_pending": delivered.num_ack_pending}

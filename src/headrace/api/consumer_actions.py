@@ -70,19 +70,19 @@ async def list_dead_letters(request: Request, _principal: StreamRead, consumer: 
     services = services_of(request)
     async with services.db.api.acquire() as conn:
         found, more = await _read(conn, consumer, page)
-    renderer = Renderer(await syncs_of(services, consumer.org_id, [letter.record for letter in found]))
+    renderer = Renderer(await syncs_of(services, consumer.org_id, [letter.entry for letter in found]))
     shown = [
         {
-            "record": record,
+            **rendered,
             "updated_idx": letter.idx,
             "deliveries": letter.deliveries,
             "reason": letter.reason,
             "dead_at": iso(letter.dead_at),
         }
         for letter in found
-        if (record := renderer.record(letter.record)) is not None
+        if (rendered := renderer.message(letter.entry)) is not None
     ]
-    next_cursor = page.cursor(found[-1].record.record_id) if more else None
+    next_cursor = page.cursor(found[-1].place) if more else None
     return Json(dumps({"data": shown, "next_cursor": next_cursor}))
 
 
@@ -107,10 +107,10 @@ async def _read(conn: Conn, consumer: Consumer, page: Page) -> tuple[Sequence[De
     while True:
         rows = await lifecycle.dead_letters(conn, consumer.stream_id, consumer.id, _AT_A_TIME, after)
         for letter in rows:
-            size += len(letter.record.data)
+            size += len(letter.entry.data)
             if found and (len(found) == page.limit or size > MOST_BYTES):
                 return found, True
             found.append(letter)
         if len(rows) < _AT_A_TIME:
             return found, False
-        after = rows[-1].record.record_id
+        after = rows[-1].place

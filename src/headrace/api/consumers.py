@@ -21,11 +21,12 @@ from headrace.api.queries import DryRun, IdText, MetadataFilter, as_id
 from headrace.api.services import services_of
 from headrace.api.streams import named_stream
 from headrace.clock import iso
-from headrace.control import consumers
+from headrace.control import consumers, streams
 from headrace.control.consumers import Consumer, DeliverPolicy
 from headrace.db.pool import Conn
-from headrace.errors import NotFound, NotImplementedYet
+from headrace.errors import NotFound
 from headrace.ids import parse_uuid, uuid7
+from headrace.stream import lifecycle as stream_lifecycle
 from headrace.stream.consumers import lifecycle
 from headrace.stream.consumers.lifecycle import ConsumerSettings, Counts
 
@@ -33,6 +34,7 @@ router = APIRouter(tags=["consumers"])
 
 _MOST = 2**31 - 1
 _MOST_VALUES = 1000
+_EVENT_DAYS = 7  # for which a stream keeps events once they have a consumer
 _OLDER_FILTERS = {"resource_id": "sync_id", "collection": "collection_id"}
 
 _NOT_ZERO = {"not": {"const": 0}}
@@ -178,16 +180,16 @@ def render(consumer: Consumer) -> dict[str, Any]:
     }
 
 
-@router.post("/v1/http-consumers", response_model=shapes.ConsumerObject, responses=shapes.also(501))
+@router.post("/v1/http-consumers", response_model=shapes.ConsumerObject)
 async def create_consumer(
     change: StreamChange, body: Annotated[ConsumerCreate, Depends(JsonBody(ConsumerCreate))]
 ) -> Json:
     """Make a consumer."""
-    _only_records(body.kind)
     async with change.transaction() as tx:
         consumer = _made(body, tx.principal.org_id, tx.now)
         await named_stream(tx.conn, tx.principal, body.stream_id)
         await consumers.insert(tx.conn, consumer)
+        await _keep_events(tx.conn, consumer, tx.now)
         await lifecycle.create_consumer(
             tx.conn,
             consumer.stream_id,
@@ -233,11 +235,12 @@ async def get_consumer(request: Request, _principal: StreamRead, consumer: PathC
     return Json(render(consumer) | asdict(counts) | {"health": _health(consumer, counts)})
 
 
-@router.patch("/v1/http-consumers/{id}", response_model=shapes.ConsumerObject, responses=shapes.also(501))
+@router.patch("/v1/http-consumers/{id}", response_model=shapes.ConsumerObject)
 async def update_consumer(
     change: StreamChange, consumer: PathConsumer, body: Annotated[ConsumerPatch, Depends(JsonBody(ConsumerPatch))]
 ) -> Json:
-    """Change a consumer. A changed `deliver_policy` moves it anew and voids the tokens that are out."""
+    """Change a consumer. A changed `deliver_policy` or `kind` moves it anew and voids the tokens that are out; another
+    `kind` gives up what was set aside."""
     change.after_commit(change.services.consumers.forget)
     given = body.given()
     if "filters" in given:
@@ -245,12 +248,12 @@ async def update_consumer(
     async with change.transaction() as tx:
         held = await consumers.get(tx.conn, consumer.org_id, consumer.id, lock=True)
         wanted = replace(held, **given)
-        if wanted.kind != held.kind:
-            _only_records(wanted.kind)
         if wanted != held:
             wanted = replace(wanted, updated_at=tx.now)
             await consumers.update(tx.conn, wanted)
-            moved = wanted.deliver_policy if wanted.deliver_policy != held.deliver_policy else None
+            await _keep_events(tx.conn, wanted, tx.now)
+            stays = (wanted.deliver_policy, wanted.kind) == (held.deliver_policy, held.kind)
+            moved = None if stays else wanted.deliver_policy
             await lifecycle.alter_consumer(tx.conn, wanted.stream_id, wanted.id, settings_of(wanted), moved, tx.now)
         return tx.answer(render(wanted))
 
@@ -313,6 +316,10 @@ def _made(body: ConsumerCreate, org_id: UUID, now: datetime) -> Consumer:
     )
 
 
-def _only_records(kind: str) -> None:
-    if kind != "records":
-        raise NotImplementedYet("Consumers of events are not there yet. Make one of kind 'records'.")
+async def _keep_events(conn: Conn, consumer: Consumer, now: datetime) -> None:
+    """A stream with a consumer of events keeps them."""
+    if consumer.kind == "events":
+        stream = await streams.get(conn, consumer.org_id, consumer.stream_id, lock=True)
+        if not stream.event_days:
+            await streams.update(conn, replace(stream, event_days=_EVENT_DAYS, updated_at=now))
+            await stream_lifecycle.keep_events(conn, stream.id, _EVENT_DAYS)

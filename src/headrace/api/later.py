@@ -8,14 +8,11 @@ from headrace.errors import NotImplementedYet
 
 router = APIRouter(tags=["not there yet"])
 
-_RECORDS = "Read records instead: GET /v1/records, or a consumer of kind 'records'."
 _CONSUMERS = "Take messages over HTTP instead: POST /v1/http-consumers, then GET …/next."
-_TOKENS = "Import the credential's secret instead: POST /v1/credentials."
 _PROVIDER = "Call the provider's API with a client of your own instead."
 _FEED = "The provider is read without webhooks too: nothing is missed, it only comes a little later."
 
 LATER: dict[tuple[str, tuple[str, ...]], str] = {
-    ("/v1/events", ("GET",)): f"Events are not there yet. {_RECORDS}",
     ("/v1/targets/{kind}", ("GET", "POST")): f"Targets are not there yet. {_CONSUMERS}",
     ("/v1/targets/{kind}/{id}", ("GET", "PATCH", "DELETE")): f"Targets are not there yet. {_CONSUMERS}",
     ("/v1/targets/{kind}/{id}/test", ("POST",)): f"Targets are not there yet. {_CONSUMERS}",
@@ -28,14 +25,10 @@ LATER: dict[tuple[str, tuple[str, ...]], str] = {
     ("/v1/proxy/credential/{credential_id}/{path:path}", ("GET", "POST", "PUT", "PATCH", "DELETE")): (
         f"The proxy is not there yet. {_PROVIDER}"
     ),
-    ("/v1/credentials/start-auth", ("POST",)): f"The auth link is not there yet. {_TOKENS}",
 }
 """Path and methods, with the summary of the answer. These need a token, as they will when they are there."""
 
 OPEN: dict[tuple[str, tuple[str, ...]], str] = {
-    ("/link/oauth2/start/{token}", ("GET",)): f"The auth link is not there yet. {_TOKENS}",
-    ("/link/oauth2/callback/{provider}", ("GET",)): f"The auth link is not there yet. {_TOKENS}",
-    ("/link/oauth2/token", ("POST",)): f"The auth link is not there yet. {_TOKENS}",
     ("/webhooks/apps/{oauth_app_id}/{secret}", ("POST",)): f"Webhooks of apps are not there yet. {_FEED}",
 }
 """Likewise, without a token."""

@@ -11,6 +11,9 @@ from orjson import Fragment
 from headrace.api.services import Services
 from headrace.control import syncs
 from headrace.control.syncs import Sync
+from headrace.ids import event_id
+from headrace.stream.consumers.source import Entry
+from headrace.stream.events.reading import StoredEvent
 from headrace.stream.read import StoredRecord
 
 
@@ -52,6 +55,31 @@ class Renderer:
             "inserted_at": _moment(record.inserted_at),
             "data": Fragment(record.data),
         }
+
+    def event(self, event: StoredEvent) -> dict[str, Any] | None:
+        """The event, for `dumps`; None when its sync is gone."""
+        record = self.record(event)
+        if record is None:
+            return None
+        return {
+            "event": event.event,
+            "event_id": str(event_id(event.record_id, event.updated_idx)),
+            "event_inserted_at": _moment(event.appended_at),
+            "changes": Fragment(event.changes),
+            **record,
+        }
+
+    def message(self, entry: Entry) -> dict[str, Any] | None:
+        """`record` or `event` of a message; None when the sync is gone."""
+        if isinstance(entry, StoredEvent):
+            event = self.event(entry)
+            return None if event is None else {"event": event}
+        record = self.record(entry)
+        return None if record is None else {"record": record}
+
+    def events(self, events: Iterable[StoredEvent]) -> list[dict[str, Any]]:
+        """Those whose sync is there."""
+        return [one for event in events if (one := self.event(event)) is not None]
 
     def records(self, records: Iterable[StoredRecord]) -> list[dict[str, Any]]:
         """Those whose sync is there."""

@@ -48,12 +48,12 @@ async def list_records(
     services = services_of(request)
     wanted_sync = as_id(sync_id or resource_id)
     async with services.db.api.acquire() as conn:
-        stream = await _stream(conn, principal, as_id(stream_id), wanted_sync)
+        stream = await stream_to_read(conn, principal, as_id(stream_id), wanted_sync)
         wanted_collection = collection_id or collection
         records = await read.read_after(
             conn,
             stream,
-            _place(after_cursor, stream),
+            place_of(after_cursor, stream),
             limit,
             sync_ids=None if wanted_sync is None else [wanted_sync],
             provider=provider,
@@ -62,7 +62,7 @@ async def list_records(
             deleted=deleted,
         )
     renderer = Renderer(await syncs_of(services, principal.org_id, records))
-    place = _cursor(stream, records[-1].updated_idx) if records else after_cursor or _cursor(stream, 0)
+    place = cursor_at(stream, records[-1].updated_idx) if records else after_cursor or cursor_at(stream, 0)
     return Json(dumps({"records": renderer.records(records), "cursor": place}))
 
 
@@ -90,7 +90,7 @@ async def get_record(
     )
 
 
-async def _stream(conn: Conn, principal: Principal, stream_id: UUID | None, sync_id: UUID | None) -> UUID:
+async def stream_to_read(conn: Conn, principal: Principal, stream_id: UUID | None, sync_id: UUID | None) -> UUID:
     """The stream to read. Raises NotFound, and Invalid when it is not told which."""
     if sync_id is not None:
         sync = await syncs.get(conn, principal.org_id, sync_id)
@@ -108,12 +108,12 @@ async def _stream(conn: Conn, principal: Principal, stream_id: UUID | None, sync
     raise Invalid({"stream_id": [reason]})
 
 
-def _cursor(stream_id: UUID, idx: int) -> str:
+def cursor_at(stream_id: UUID, idx: int) -> str:
     """Names its stream: taken to another one it would skip records there without a word."""
     return base64.urlsafe_b64encode(stream_id.bytes + idx.to_bytes(8, "big")).decode()
 
 
-def _place(cursor: str | None, stream_id: UUID) -> int:
+def place_of(cursor: str | None, stream_id: UUID) -> int:
     if cursor is None:
         return 0
     try:

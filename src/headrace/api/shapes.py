@@ -203,9 +203,25 @@ class Records(Shape):
     cursor: str = Field(description="Give it as `after_cursor` to read on from here, also where nothing came.")
 
 
+class EventObject(RecordObject):
+    event: Literal["created", "updated", "deleted"]
+    event_id: str = _ID
+    event_inserted_at: str = _TIME
+    changes: dict[str, Any] = Field(description="Of an update: the changed fields with their old values.")
+    data: Any = Field(description="The provider's own object, as of then.")
+
+
+class Events(Shape):
+    events: list[EventObject]
+    cursor: str = Field(description="Give it as `after_cursor` to read on from here, also where nothing came.")
+
+
 class Message(Shape):
+    """Of a consumer of kind `records` with `record`, of kind `events` with `event`."""
+
     ack_token: str
-    record: RecordObject
+    record: RecordObject | None = None
+    event: EventObject | None = None
 
 
 class NextInfo(Shape):
@@ -219,9 +235,10 @@ class Messages(Shape):
 
 
 class DeadLetter(Shape):
-    """A message that was set aside: the record as it stands now, and the version that was set aside."""
+    """A message that was set aside: the record as it stands now, and the version that was set aside; or the event."""
 
-    record: RecordObject
+    record: RecordObject | None = None
+    event: EventObject | None = None
     updated_idx: int
     deliveries: int
     reason: str | None

@@ -21,7 +21,7 @@ from headrace.api.paging import Paging
 from headrace.api.queries import DryRun
 from headrace.api.services import services_of
 from headrace.clock import iso
-from headrace.control import streams
+from headrace.control import consumers, streams
 from headrace.control.streams import Stream
 from headrace.control.tokens import Principal
 from headrace.db.pool import Conn
@@ -106,7 +106,7 @@ async def create_stream(change: AdminChange, body: Annotated[StreamCreate, Depen
     async with change.transaction() as tx:
         stream = Stream(tx.principal.org_id, uuid7(), body.slug, body.event_days, tx.now, tx.now)
         await streams.insert(tx.conn, stream)
-        await lifecycle.create_stream(tx.conn, stream.id, tx.now)
+        await lifecycle.create_stream(tx.conn, stream.id, tx.now, stream.event_days)
         return tx.answer(render(stream), object_id=stream.id)
 
 
@@ -136,9 +136,12 @@ async def update_stream(
     async with change.transaction() as tx:
         held = await streams.get(tx.conn, stream.org_id, stream.id, lock=True)
         wanted = replace(held, **body.given())
+        if held.event_days and not wanted.event_days:
+            await consumers.check_no_events(tx.conn, held.org_id, held.id)
         if wanted != held:
             wanted = replace(wanted, updated_at=tx.now)
             await streams.update(tx.conn, wanted)
+            await lifecycle.keep_events(tx.conn, wanted.id, wanted.event_days)
         return tx.answer(render(wanted))
 
 

@@ -52,6 +52,7 @@ def get(consumer: Name, json: AsJson = False) -> None:
 def create(
     name: str,
     stream: Annotated[str, typer.Option(help="Slug or id.")],
+    kind: Annotated[Literal["records", "events"] | None, typer.Option(help="What it is given.")] = None,
     deliver_policy: Policy = None,
     ack_wait_ms: AckWait = None,
     max_deliver: MaxDeliver = None,
@@ -64,6 +65,7 @@ def create(
 ) -> None:
     """Make a consumer."""
     fields = given(
+        kind=kind,
         deliver_policy=deliver_policy,
         ack_wait_ms=ack_wait_ms,
         max_deliver=max_deliver,

@@ -19,6 +19,8 @@ from headrace.client.objects import (
     Consumer,
     Credential,
     Deleted,
+    Event,
+    EventPage,
     Org,
     Page,
     Plan,
@@ -65,6 +67,7 @@ class Client:
         self.orgs = Resource[Org](self, Kind("orgs"))
         self.providers = Resource[Provider](self, Kind("providers"))
         self.records = Records(self)
+        self.events = Events(self)
         self.streams = Resource[Stream](self, Kind("streams"))
         self.syncs = Syncs(self, Kind("syncs"))
         self.tokens = Resource[ApiToken](self, Kind("api-tokens"))
@@ -255,3 +258,21 @@ class Records:
 
     def get(self, record_id: str) -> Record:
         return self._client.send(calls.record_get(record_id))
+
+
+class Events:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def page(self, after_cursor: str | None = None, **filters: Any) -> EventPage:
+        """The events after a cursor, oldest first; `limit` at most 1000."""
+        return self._client.send(calls.event_page(filters, after_cursor))
+
+    def list(self, after_cursor: str | None = None, **filters: Any) -> Iterator[Event]:
+        """Every event after a cursor that is still kept, oldest first, up to what is there now."""
+        while True:
+            page = self.page(after_cursor, **filters)
+            if not page["events"]:
+                return
+            yield from page["events"]
+            after_cursor = page["cursor"]

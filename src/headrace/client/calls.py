@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from headrace.client.errors import ApiError, Invalid, NotFound, TooManyRequests, Unauthorized, Unfinished
-from headrace.client.objects import Batch, Collection, Deleted, Page, Plan, Record, RecordPage
+from headrace.client.objects import Batch, Collection, Deleted, EventPage, Page, Plan, Record, RecordPage
 
 DEFAULT_URL = "http://127.0.0.1:7370"
 USER_AGENT = "headrace-python"
@@ -246,6 +246,10 @@ def collection_refresh_status(credential_id: str) -> Call[dict[str, Any]]:
 
 def record_page(filters: Mapping[str, Any], after_cursor: str | None) -> Call[RecordPage]:
     return Call("GET", path("records"), {**filters, "after_cursor": after_cursor})
+
+
+def event_page(filters: Mapping[str, Any], after_cursor: str | None) -> Call[EventPage]:
+    return Call("GET", path("events"), {**filters, "after_cursor": after_cursor})
 
 
 def record_get(record_id: str) -> Call[Record]:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from headrace.client.errors import ClientError
-from headrace.client.objects import Delivery, Record
+from headrace.client.objects import Delivery, Event, Record
 
 if TYPE_CHECKING:
     from headrace.client.blocking import Consumers
@@ -31,11 +31,12 @@ FLUSH_S = 1.0
 
 
 class Message:
-    """One delivery of a record. Settle it once: by `with`, or by `ack`, `nack` or `term`."""
+    """One delivery of a record, or of an event. Settle it once: by `with`, or by `ack`, `nack` or `term`."""
 
     def __init__(self, consumption: "Consumption", delivery: Delivery) -> None:
         self._consumption = consumption
-        self.record: Record = delivery["record"]
+        self.event: Event | None = delivery.get("event")
+        self.record: Record = self.event or delivery["record"]
         self.ack_token: str = delivery["ack_token"]
 
     def ack(self) -> None:
@@ -122,11 +123,12 @@ class Consumption:
 
 
 class AsyncMessage:
-    """One delivery of a record. Settle it once: by `async with`, or by `ack`, `nack` or `term`."""
+    """One delivery of a record, or of an event. Settle it once: by `async with`, or by `ack`, `nack` or `term`."""
 
     def __init__(self, consumption: "AsyncConsumption", delivery: Delivery) -> None:
         self._consumption = consumption
-        self.record: Record = delivery["record"]
+        self.event: Event | None = delivery.get("event")
+        self.record: Record = self.event or delivery["record"]
         self.ack_token: str = delivery["ack_token"]
 
     def ack(self) -> None:

@@ -19,6 +19,8 @@ from headrace.client.objects import (
     Consumer,
     Credential,
     Deleted,
+    Event,
+    EventPage,
     Org,
     Page,
     Plan,
@@ -65,6 +67,7 @@ class AsyncClient:
         self.orgs = AsyncResource[Org](self, Kind("orgs"))
         self.providers = AsyncResource[Provider](self, Kind("providers"))
         self.records = AsyncRecords(self)
+        self.events = AsyncEvents(self)
         self.streams = AsyncResource[Stream](self, Kind("streams"))
         self.syncs = AsyncSyncs(self, Kind("syncs"))
         self.tokens = AsyncResource[ApiToken](self, Kind("api-tokens"))
@@ -257,3 +260,22 @@ class AsyncRecords:
 
     async def get(self, record_id: str) -> Record:
         return await self._client.send(calls.record_get(record_id))
+
+
+class AsyncEvents:
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def page(self, after_cursor: str | None = None, **filters: Any) -> EventPage:
+        """The events after a cursor, oldest first; `limit` at most 1000."""
+        return await self._client.send(calls.event_page(filters, after_cursor))
+
+    async def list(self, after_cursor: str | None = None, **filters: Any) -> AsyncIterator[Event]:
+        """Every event after a cursor that is still kept, oldest first, up to what is there now."""
+        while True:
+            page = await self.page(after_cursor, **filters)
+            if not page["events"]:
+                return
+            for event in page["events"]:
+                yield event
+            after_cursor = page["cursor"]

@@ -145,9 +145,28 @@ class RecordPage(TypedDict):
     cursor: str
 
 
+class Event(Record):
+    """What happened to a record, and the record as of then."""
+
+    event: str
+    """`created`, `updated` or `deleted`."""
+    event_id: str
+    event_inserted_at: str
+    changes: dict[str, Any]
+    """Of an update: the changed fields with their old values."""
+
+
+class EventPage(TypedDict):
+    events: list[Event]
+    cursor: str
+
+
 class Delivery(TypedDict):
+    """With `event` from a consumer of events, else with `record`."""
+
     ack_token: str
-    record: Record
+    record: NotRequired[Record]
+    event: NotRequired[Event]
 
 
 class NextInfo(TypedDict):

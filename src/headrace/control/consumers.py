@@ -15,7 +15,7 @@ from headrace.errors import Invalid, NotFound
 
 SQL = load(__package__, "consumers.sql")
 INSERT, ONE, LOCK, MANY = SQL.insert_consumer, SQL.consumer, SQL.lock_consumer, SQL.consumers
-UPDATE, DELETE = SQL.update_consumer, SQL.delete_consumer
+UPDATE, DELETE, OF_EVENTS = SQL.update_consumer, SQL.delete_consumer, SQL.consumers_of_events
 
 DeliverPolicy = Literal["all", "new", "last", "1h"]
 
@@ -85,8 +85,14 @@ async def update(conn: Conn, consumer: Consumer) -> None:
     await conn.execute(
         UPDATE, consumer.org_id, consumer.id, consumer.name, consumer.deliver_policy, consumer.ack_wait_ms,
         consumer.max_deliver, consumer.max_ack_pending, _text(consumer.filters), consumer.metadata,
-        consumer.updated_at,
+        consumer.updated_at, consumer.kind,
     )  # fmt: skip
+
+
+async def check_no_events(conn: Conn, org_id: UUID, stream_id: UUID) -> None:
+    """Raises Invalid while the stream has consumers of events. Call it under the stream's lock."""
+    if names := [row["name"] for row in await conn.fetch(OF_EVENTS, org_id, stream_id)]:
+        raise Invalid({"event_days": [f"cannot be 0 while there are consumers of events: {', '.join(names)}"]})
 
 
 async def delete(conn: Conn, org_id: UUID, consumer_id: UUID) -> None:

@@ -29,8 +29,11 @@ order by id limit $7
 -- name: update_consumer
 update http_consumers set
   name = $3, deliver_policy = $4, ack_wait_ms = $5, max_deliver = $6, max_ack_pending = $7, filters = $8,
-  metadata = $9, updated_at = $10
+  metadata = $9, updated_at = $10, kind = $11
 where org_id = $1 and id = $2
+
+-- name: consumers_of_events
+select name from http_consumers where org_id = $1 and stream_id = $2 and kind = 'events' order by id limit 10
 
 -- name: delete_consumer
 delete from http_consumers where org_id = $1 and id = $2

@@ -18,6 +18,7 @@ from headrace.engine.leases import Leases
 from headrace.engine.outage import OUTAGE
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
+from headrace.stream.events.partitions import drop_expired
 from headrace.stream.retention import drop_old_positions, purge_chunk
 
 SQL = load(__package__, "housekeeping.sql")
@@ -72,6 +73,7 @@ class Housekeeping:
             await self._pace.presence.bury_dead()
             await self._pace.forget_idle()
             await self._forget_answers()
+            metrics.EVENT_DAYS_DROPPED.inc(await drop_expired(self._db, self._clock.now()))
             mine = [stream_id for stream_id in self._leases.streams if self._leases.keeps_house_of(stream_id)]
             await activity.forget_old(self._db, mine, self._clock.now())
 

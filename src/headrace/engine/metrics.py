@@ -49,6 +49,7 @@ LEASE_CHANGES = Counter(
 RUNNER_FAILURES = Counter("headrace_runner_failures", "Syncs whose run ended by an unexpected error.", ["provider"])
 HEARTBEAT_AGE = Gauge("headrace_heartbeat_age_seconds", "Since this process's last heartbeat reached the database.")
 LOOP_LAG = Gauge("headrace_event_loop_lag_seconds", "How late the event loop was, at most, in the last few seconds.")
+EVENT_DAYS_DROPPED = Counter("headrace_event_days_dropped", "Days' partitions of events that were dropped.")
 PURGED = Counter("headrace_rows_purged", "Rows of records that purges removed.")
 
 

@@ -13,6 +13,8 @@ from headrace.db.queries import load
 from headrace.errors import Fenced
 from headrace.stream import columns, copying
 from headrace.stream.compare import Changes, compare
+from headrace.stream.events import partitions, writing
+from headrace.stream.events.writing import Drafts
 from headrace.stream.incoming import Incoming, identify, newest
 from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, Delete, Fence
 from headrace.stream.ready import Ready, ready
@@ -61,24 +63,35 @@ async def append(db: Database, fence: Fence, batch: Batch, canons: Mapping[str, 
             changes = await _compare_all(conn, fence, incoming, canons)
             changes.unclear += [each.mention() for each in unclear]
             writes = await ready(fence, changes)
+            drafts = await writing.draft(conn, fence, changes, canons) if changes.event_days else None
+            seen = [each.record_id for each in records]
             try:
                 async with conn.transaction():
-                    head = await _write(conn, fence, batch, changes, writes, [each.record_id for each in records], now)
+                    head = await _write(conn, fence, batch, changes, writes, drafts, seen, now)
             except _Overtaken:
                 continue  # whoever overtook this append has made progress, so this ends
+            except asyncpg.CheckViolationError:
+                if drafts is None or not await partitions.prepare(conn, now, changes.event_days):
+                    raise
+                continue  # the first events that are kept up to their day
         return _told(changes, head)
 
 
 async def append_within(conn: Conn, fence: Fence, batch: Batch, canons: Mapping[str, Canon], now: datetime) -> Appended:
     """`append` as part of the caller's transaction, which must hold the sync's epoch row `FOR UPDATE`: then no other
     append of the sync comes between the comparison and the write."""
+    days = await _lock_stream(conn, fence)
+    if days:
+        await partitions.prepare(conn, now, days)
     records = identify(fence.sync_id, batch.records)
     deletes = identify(fence.sync_id, [*batch.deletes, *await _children_gone(conn, fence, batch)])
     incoming, unclear = newest([*records, *deletes])
     changes = await _compare_all(conn, fence, incoming, canons)
     changes.unclear += [each.mention() for each in unclear]
     writes = await ready(fence, changes)
-    return _told(changes, await _write(conn, fence, batch, changes, writes, [each.record_id for each in records], now))
+    drafts = await writing.draft(conn, fence, changes, canons) if days else None
+    seen = [each.record_id for each in records]
+    return _told(changes, await _write(conn, fence, batch, changes, writes, drafts, seen, now))
 
 
 async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]:
@@ -114,6 +127,7 @@ async def _compare_all(conn: Conn, fence: Fence, incoming: Sequence[Incoming], c
             getattr(changes, name).extend(getattr(found, name))
         changes.unchanged += found.unchanged
         changes.stale += found.stale
+        changes.event_days = found.event_days or changes.event_days
     return changes
 
 
@@ -123,6 +137,7 @@ async def _write(
     batch: Batch,
     changes: Changes,
     writes: Ready,
+    drafts: Drafts | None,
     seen: Sequence[UUID],
     now: datetime,
 ) -> int:
@@ -131,13 +146,17 @@ async def _write(
         raise Fenced(f"Sync {fence.sync_id} is no longer this writer's: nothing was written.")
     head = 0
     if changes.writes:
-        if not await conn.fetchval(_LOCK_STREAM, fence.stream_id):
-            raise Fenced(f"Stream {fence.stream_id} is not there: nothing was written.")
+        days = await _lock_stream(conn, fence)
         if changes.numbers:
+            if days != changes.event_days or (drafts and not await writing.stands(conn, fence.stream_id, drafts)):
+                raise _Overtaken
             row = await conn.fetchrow(_TAKE_NUMBERS, fence.stream_id, changes.numbers, now)
             assert row is not None
             head, now = row["head"], row["appended_at"]
-        await _write_records(conn, fence, changes, writes, head - changes.numbers, now)
+        base = head - changes.numbers
+        await _write_records(conn, fence, changes, writes, base, now)
+        if drafts is not None and changes.numbers:
+            await writing.write(conn, fence.stream_id, changes, drafts, base, head, now)
     if batch.seen is not None:
         for part in _chunks(seen, _CHUNK):
             await conn.execute(_INSERT_SEEN, fence.stream_id, batch.seen, part)
@@ -148,6 +167,14 @@ async def _write(
     if batch.backfill_completed:
         await conn.execute(_COMPLETE_BACKFILL, fence.stream_id, fence.sync_id, now)
     return head
+
+
+async def _lock_stream(conn: Conn, fence: Fence) -> int:
+    """For how many days the stream keeps events, once no other append can come between."""
+    days = await conn.fetchval(_LOCK_STREAM, fence.stream_id)
+    if days is None:
+        raise Fenced(f"Stream {fence.stream_id} is not there: nothing was written.")
+    return int(days)
 
 
 async def _write_records(conn: Conn, fence: Fence, changes: Changes, writes: Ready, base: int, now: datetime) -> None:

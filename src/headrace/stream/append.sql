@@ -2,7 +2,7 @@
 -- What is held of the given records where it differs from what came: nothing comes back for an unchanged one.
 -- LATERAL with OFFSET 0 keeps the plan a walk of primary keys, whatever the planner believes of a table just filled.
 select u.ord, r.updated_idx, r.deleted, r.version, r.as_of, r.slack_ms, r.strong, r.raw_hash, r.canon_hash,
-  r.canon_version, p.up_to as purged_up_to
+  r.canon_version, p.up_to as purged_up_to, (select l.event_days from stream_locks l where l.stream_id = $1) as event_days
 from unnest($2::uuid[], $3::bytea[]) with ordinality u (record_id, raw_hash, ord)
 left join lateral (
   select h.updated_idx, h.deleted, h.version, h.as_of, h.slack_ms, h.strong, h.raw_hash, h.canon_hash, h.canon_version
@@ -36,8 +36,8 @@ where stream_id = $1 and sync_id = $2 and epoch = $3 and revision = $4 and not d
 for share
 
 -- name: lock_stream
--- The append lock. The row never changes, so it leaves no versions behind.
-select 1 from stream_locks where stream_id = $1 for update
+-- The append lock. The row hardly ever changes, so it leaves no versions behind. It tells whether events are kept.
+select event_days from stream_locks where stream_id = $1 for update
 
 -- name: take_numbers
 -- The next $2 numbers: up to the head that comes back. A statement of its own, after the lock, to see the last head.

@@ -65,6 +65,8 @@ class Changes:
     unclear: list[Mention] = field(default_factory=list)
     unchanged: int = 0
     stale: int = 0
+    event_days: int = 0
+    """For how long the stream keeps events, as it was seen with the comparison."""
 
     @property
     def numbers(self) -> int:
@@ -83,6 +85,8 @@ async def compare(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons
     rows = await conn.fetch(_READ_HELD, fence.stream_id, ids, [new.raw_hash for new in incoming], fence.sync_id)
     changes.unchanged = len(incoming) - len(rows)
     purges: list[Any] = []
+    if rows:
+        changes.event_days = rows[0]["event_days"] or 0
     if rows and rows[0]["purged_up_to"] is not None:
         purges = await conn.fetch(_READ_PURGES, fence.stream_id, fence.sync_id)
     doubtful: list[tuple[Overwrite, Held, int]] = []

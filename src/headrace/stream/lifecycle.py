@@ -10,6 +10,7 @@ from headrace.ids import uuid7
 
 _SQL = load(__package__, "lifecycle.sql")
 _CREATE_STREAM = (_SQL.create_lock, _SQL.create_head)
+_SET_EVENT_DAYS = _SQL.set_event_days
 _CREATE_EPOCH = _SQL.create_epoch
 _CREATE_STATE = _SQL.create_state
 _BUMP_REVISION = _SQL.bump_revision
@@ -31,10 +32,15 @@ _DROP_STREAM = (
 )
 
 
-async def create_stream(conn: Conn, stream_id: UUID, now: datetime) -> None:
-    """A stream that appends can be made to; its first number is 1."""
-    await conn.execute(_CREATE_STREAM[0], stream_id)
+async def create_stream(conn: Conn, stream_id: UUID, now: datetime, event_days: int = 0) -> None:
+    """A stream that appends can be made to; its first number is 1. Events are kept for `event_days`; 0: not at all."""
+    await conn.execute(_CREATE_STREAM[0], stream_id, event_days)
     await conn.execute(_CREATE_STREAM[1], stream_id, now)
+
+
+async def keep_events(conn: Conn, stream_id: UUID, event_days: int) -> None:
+    """Keep the events of later appends for so many days; 0: there are none. What is kept already keeps its day."""
+    await conn.execute(_SET_EVENT_DAYS, stream_id, event_days)
 
 
 async def delete_stream(conn: Conn, stream_id: UUID) -> None:

@@ -1,5 +1,9 @@
 -- name: create_lock
-insert into stream_locks (stream_id) values ($1)
+insert into stream_locks (stream_id, event_days) values ($1, $2)
+
+-- name: set_event_days
+-- Waits for the append under way; the next one does as it says.
+update stream_locks set event_days = $2 where stream_id = $1
 
 -- name: create_head
 insert into stream_heads (stream_id, head, appended_at) values ($1, 0, $2)

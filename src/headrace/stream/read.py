@@ -12,6 +12,7 @@ from headrace.stream.codec import unpack
 
 _SQL = load(__package__, "read.sql")
 _READ_AFTER = _SQL.read_after
+_READ_LATEST = _SQL.read_latest
 _READ_RECORD = _SQL.read_record
 _READ_HEAD = _SQL.read_head
 _COUNT_LIVING = _SQL.count_living
@@ -69,12 +70,22 @@ async def read_after(
         limit,
         max_bytes,
         sync_ids,
-        None if provider is None else provider.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + ":%",
+        collections_like(provider),
         collection_ids,
         upstream_id,
         deleted,
     )
     return stored(rows)
+
+
+async def latest(conn: Conn, stream_id: UUID, limit: int) -> list[StoredRecord]:
+    """The visible records that changed last, at most `limit`, the newest first."""
+    return stored(await conn.fetch(_READ_LATEST, stream_id, limit))
+
+
+def collections_like(provider: str | None) -> str | None:
+    """The pattern (of `like`) of a provider's collection ids."""
+    return None if provider is None else provider.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + ":%"
 
 
 async def get_record(conn: Conn, stream_ids: Sequence[UUID], record_id: UUID) -> tuple[UUID, StoredRecord] | None:

@@ -24,6 +24,20 @@ from (
 where total <= $4 or total = size
 order by updated_idx
 
+-- name: read_latest
+-- The last $2 visible records, the newest first.
+select record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at, upstream_updated_at,
+  inserted_at, codec, data
+from records r
+where r.stream_id = $1 and r.updated_idx is not null
+  and not exists (
+    select from purges p
+    where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+      and (p.collection_id is null or p.collection_id = r.collection_id)
+  )
+order by r.updated_idx desc
+limit $2
+
 -- name: read_record
 -- One visible record, wherever among these streams.
 select r.stream_id, record_id, sync_id, collection_id, upstream_id, updated_idx, deleted, upstream_created_at,

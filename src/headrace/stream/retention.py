@@ -14,6 +14,7 @@ _SQL = load(__package__, "retention.sql")
 _READ_PURGE = _SQL.read_purge
 _PURGE_RECORDS = _SQL.purge_records
 _PURGE_TOMBSTONES = _SQL.purge_tombstones
+_PURGE_EVENTS = _SQL.purge_events
 _DROP_DEAD_LETTERS = _SQL.drop_dead_letters
 _FINISH_PURGE = _SQL.finish_purge
 _FINISH_SYNC = (
@@ -50,6 +51,9 @@ async def purge_chunk(db: Database, stream_id: UUID, limit: int = 1000) -> int:
         if rows:
             await _drop_dead_letters(conn, stream_id, [row["record_id"] for row in rows])
             return len(rows)
+        scope = (stream_id, sync_id, purge["collection_id"], purge["up_to"])
+        if events := _count(await conn.execute(_PURGE_EVENTS, *scope, limit)):
+            return events
         if gone:
             for statement in _FINISH_SYNC:
                 await conn.execute(statement, stream_id, sync_id)

@@ -20,6 +20,15 @@ where stream_id = $1 and updated_idx is null and record_id = any (array(
 ))
 returning record_id
 
+-- name: purge_events
+-- Likewise of what happened to them.
+delete from events
+where stream_id = $1 and updated_idx <= $4 and updated_idx = any (array(
+  select e.updated_idx from events e
+  where e.stream_id = $1 and e.sync_id = $2 and ($3::text is null or e.collection_id = $3) and e.updated_idx <= $4
+  order by e.updated_idx limit $5
+))
+
 -- name: drop_dead_letters
 -- Messages set aside go with their records.
 delete from dead_letters

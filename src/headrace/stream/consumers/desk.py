@@ -18,11 +18,11 @@ from headrace.errors import TooManyRequests
 from headrace.stream.consumers import pending, storage
 from headrace.stream.consumers.flush import Flush
 from headrace.stream.consumers.pending import Estimate, Pending
+from headrace.stream.consumers.source import Entry
 from headrace.stream.consumers.state import Settle, State
 from headrace.stream.consumers.storage import Key
 from headrace.stream.consumers.tokens import Delivery, Tokens
 from headrace.stream.consumers.turn import Taken, take_turn
-from headrace.stream.read import StoredRecord
 from headrace.stream.wake import Wakeups
 
 MOST_WAITING = 100
@@ -34,7 +34,7 @@ _LOOK_AGAIN_S = 5.0
 class Delivered:
     """An answer: (ack token, record) each, and what waits and is out after it."""
 
-    messages: list[tuple[str, StoredRecord]]
+    messages: list[tuple[str, Entry]]
     num_pending: int
     num_ack_pending: int
 
@@ -234,7 +234,7 @@ class Desk:
 
     def _answers(
         self, receives: Sequence[_Receive], taken: Taken, waiting: Pending
-    ) -> "list[tuple[_Receive, list[StoredRecord], Taken, Delivered]]":
+    ) -> "list[tuple[_Receive, list[Entry], Taken, Delivered]]":
         """Of the calls that a turn served: those that are now answered, which no longer wait."""
         now = asyncio.get_running_loop().time()
         mint = self.tokens.mint
@@ -252,7 +252,7 @@ class Desk:
     async def _tell(
         self,
         settlings: Sequence[_Settling],
-        answers: "Sequence[tuple[_Receive, list[StoredRecord], Taken, Delivered]]",
+        answers: "Sequence[tuple[_Receive, list[Entry], Taken, Delivered]]",
     ) -> None:
         """Answer what a turn did, once it is on the disk."""
         try:
@@ -270,7 +270,7 @@ class Desk:
             else:
                 receive.answer.set_result(delivered)
 
-    def _release(self, records: Sequence[StoredRecord], taken: Taken) -> None:
+    def _release(self, records: Sequence[Entry], taken: Taken) -> None:
         """The caller hung up while the turn was under way: its messages go back as if they had not been handed out."""
         if records:
             deliveries = [Delivery(r.record_id, r.updated_idx, taken.turn, taken.generation) for r in records]

@@ -13,9 +13,10 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.errors import NotFound
 from headrace.stream.consumers import pending, storage
+from headrace.stream.consumers.source import Entry, Source, source_of
 from headrace.stream.consumers.state import State
 from headrace.stream.consumers.storage import Key
-from headrace.stream.read import StoredRecord, stored
+from headrace.stream.events.reading import StoredEvent
 
 _SQL = load(__package__, "lifecycle.sql")
 _TURN = load(__package__, "turn.sql")
@@ -23,13 +24,19 @@ _INSERT_CONSUMER = _SQL.insert_consumer
 _UPDATE_SETTINGS = _SQL.update_settings
 _NEXT_GENERATION = _SQL.next_generation
 _DELETE_DELIVERIES = _SQL.delete_deliveries
-_DELETE_CONSUMER = (_SQL.delete_consumer, _SQL.delete_deliveries, _SQL.delete_positions, _SQL.delete_dead_letters)
+_DELETE_DEAD_LETTERS = _SQL.delete_dead_letters
+_DELETE_CONSUMER = (
+    _SQL.delete_consumer,
+    _SQL.delete_deliveries,
+    _SQL.delete_positions,
+    _SQL.delete_dead_letters,
+    _SQL.delete_losses,
+)
 _PLACE_NEW = _SQL.place_new
-_PLACE_LAST = _SQL.place_last
 _PLACE_SINCE = _SQL.place_since
 _COUNT_DEAD = _SQL.count_dead
-_LIST_DEAD = _SQL.list_dead
-_TAKE_DEAD = _SQL.take_dead
+_COUNT_LOST = _SQL.count_lost
+_DELETE_LOSSES = _SQL.delete_losses
 _APPEND_POSITION = _TURN.append_position
 
 DeliverPolicy = Literal["all", "new", "last", "1h"]
@@ -46,6 +53,10 @@ class ConsumerSettings:
     max_ack_pending: int
     filters: Mapping[str, Any]
 
+    @property
+    def source(self) -> Source:
+        return source_of(every=self.kind == "events")
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -60,13 +71,18 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message set aside: the record as it stands now, and the version (`idx`) that was set aside."""
+    """A message set aside: the record as it stands now, and the version (`idx`) that was set aside; or the event."""
 
-    record: StoredRecord
+    entry: Entry
     idx: int
     deliveries: int
     reason: str | None
     dead_at: datetime
+
+    @property
+    def place(self) -> UUID:
+        """Where it stands in the list: what to give as `after` to go on behind it."""
+        return UUID(int=self.idx) if isinstance(self.entry, StoredEvent) else self.entry.record_id
 
 
 async def create_consumer(
@@ -82,7 +98,7 @@ async def create_consumer(
     record, `1h` just before the first record appended within the last hour."""
     key = os.urandom(32)
     await conn.execute(_INSERT_CONSUMER, stream_id, consumer_id, org_id, settings.kind, key, *_values(settings))
-    position = await _place(conn, stream_id, deliver_policy, now)
+    position = await _place(conn, settings.source, stream_id, deliver_policy, now)
     await conn.execute(_APPEND_POSITION, stream_id, consumer_id, 1, 1, position, 0, 0)
 
 
@@ -96,25 +112,29 @@ async def alter_consumer(
 ) -> None:
     """New settings, in force from the next delivery on; with a policy the consumer is moved too, as `reset` does.
 
-    Raises NotFound.
+    Another kind needs a policy: what was out and set aside of the old kind is given up. Raises NotFound.
     """
+    key = Key(stream_id, consumer_id)
+    if (await storage.lock(conn, key)).settings.every != (settings.kind == "events"):
+        await conn.execute(_DELETE_DEAD_LETTERS, stream_id, consumer_id)
     if not await conn.fetchval(_UPDATE_SETTINGS, stream_id, consumer_id, settings.kind, *_values(settings)):
         raise NotFound(f"There is no consumer {consumer_id}. List those there are with GET /v1/http-consumers.")
     if deliver_policy is not None:
         await reset(conn, stream_id, consumer_id, deliver_policy, now)
         return
     # A turn of its own, so that no process goes on with the settings that it knows.
-    key = Key(stream_id, consumer_id)
     await storage.write(conn, key, await storage.lock(conn, key), now)
 
 
 async def reset(conn: Conn, stream_id: UUID, consumer_id: UUID, deliver_policy: DeliverPolicy, now: datetime) -> None:
-    """Move the consumer to where the policy says. Tokens that are out are void; dead letters stay. Raises NotFound."""
+    """Move the consumer to where the policy says. Tokens that are out are void; dead letters stay; losses are counted
+    anew. Raises NotFound."""
     key = Key(stream_id, consumer_id)
     state = await storage.lock(conn, key)
-    position = await _place(conn, stream_id, deliver_policy, now)
+    position = await _place(conn, source_of(every=state.settings.every), stream_id, deliver_policy, now)
     generation = await conn.fetchval(_NEXT_GENERATION, stream_id, consumer_id)
     await conn.execute(_DELETE_DELIVERIES, stream_id, consumer_id)
+    await conn.execute(_DELETE_LOSSES, stream_id, consumer_id)
     await conn.execute(_APPEND_POSITION, stream_id, consumer_id, generation, state.turn, position, 0, state.dead)
 
 
@@ -130,19 +150,18 @@ async def counts(conn: Conn, stream_id: UUID, consumer_id: UUID, now: datetime) 
     state = await _look(conn, key)
     waiting = await pending.count(conn, key, state, now)
     dead = await conn.fetchval(_COUNT_DEAD, stream_id, consumer_id)
-    return Counts(waiting.num_pending, waiting.out, int(dead))
+    lost = await conn.fetchval(_COUNT_LOST, stream_id, consumer_id) if state.settings.every else 0
+    return Counts(waiting.num_pending, waiting.out, int(dead), int(lost))
 
 
 async def dead_letters(
     conn: Conn, stream_id: UUID, consumer_id: UUID, limit: int, after: UUID | None = None
 ) -> list[DeadLetter]:
-    """Messages set aside, by record id, past `after`; those whose record is gone are not among them."""
-    rows = await conn.fetch(_LIST_DEAD, stream_id, consumer_id, after, limit)
-    records = stored([(row["record_id"], *tuple(row)[5:]) for row in rows])
-    return [
-        DeadLetter(record, row["idx"], row["deliveries"], row["reason"], row["dead_at"])
-        for row, record in zip(rows, records, strict=True)
-    ]
+    """Messages set aside, past the `place` of another (records by id, events by number); those whose record is gone are
+    not among them. Raises NotFound."""
+    state = await _look(conn, Key(stream_id, consumer_id))
+    found = await source_of(every=state.settings.every).dead(conn, stream_id, consumer_id, after, limit)
+    return [DeadLetter(entry, *said) for said, entry in found]
 
 
 async def replay(
@@ -150,16 +169,17 @@ async def replay(
 ) -> int:
     """Let messages set aside (None: all of them) be delivered again, in their newest version; returns how many.
 
-    Raises NotFound. Tell `Wakeups.appended` after the commit.
+    Of several events of one record only the oldest, and none while another event of the record is not acked. Raises
+    NotFound. Tell `Wakeups.appended` after the commit.
     """
     key = Key(stream_id, consumer_id)
     state = await storage.lock(conn, key)
-    rows = await conn.fetch(_TAKE_DEAD, stream_id, consumer_id, record_ids)
-    if not rows:
-        return 0
-    state.replay(sorted(((row["record_id"], row["idx"]) for row in rows), key=lambda each: each[1]), now)
-    await storage.write(conn, key, state, now)
-    return len(rows)
+    source = source_of(every=state.settings.every)
+    taken = await source.take_dead(conn, stream_id, consumer_id, state, record_ids)
+    if taken:
+        state.replay(sorted(taken, key=lambda each: each[1]), now)
+        await storage.write(conn, key, state, now)
+    return len(taken)
 
 
 async def _look(conn: Conn, key: Key) -> State:
@@ -171,12 +191,12 @@ def _values(settings: ConsumerSettings) -> tuple[int, int, int, str]:
     return settings.ack_wait_ms, settings.max_deliver, settings.max_ack_pending, filters
 
 
-async def _place(conn: Conn, stream_id: UUID, policy: DeliverPolicy, now: datetime) -> int:
+async def _place(conn: Conn, source: Source, stream_id: UUID, policy: DeliverPolicy, now: datetime) -> int:
     if policy == "all":
         return 0
     head = int(await conn.fetchval(_PLACE_NEW, stream_id) or 0)
     if policy == "last":
-        last = await conn.fetchval(_PLACE_LAST, stream_id)
+        last = await conn.fetchval(source.place_last, stream_id)
         return head if last is None else int(last)
     if policy == "1h":
         return int(await conn.fetchval(_PLACE_SINCE, stream_id, now - _HOUR) or 0)

@@ -28,17 +28,6 @@ delete from consumers where stream_id = $1 and consumer_id = $2
 -- name: place_new
 select head from stream_heads where stream_id = $1 order by head desc limit 1
 
--- name: place_last
--- Just before the last visible record.
-select r.updated_idx - 1 from records r
-where r.stream_id = $1 and r.updated_idx is not null and not exists (
-  select from purges p
-  where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
-    and (p.collection_id is null or p.collection_id = r.collection_id)
-)
-order by r.updated_idx desc
-limit 1
-
 -- name: place_since
 -- The last number given out before the moment. Heads are kept for longer than the hour that this is asked for.
 select head from stream_heads where stream_id = $1 and appended_at < $2 order by head desc limit 1
@@ -47,24 +36,8 @@ select head from stream_heads where stream_id = $1 and appended_at < $2 order by
 select count(*) from dead_letters d
 where d.stream_id = $1 and d.consumer_id = $2
 
--- name: list_dead
--- By record; past $3 when given.
-select d.record_id, d.idx, d.deliveries, d.reason, d.dead_at,
-  r.sync_id, r.collection_id, r.upstream_id, r.updated_idx, r.deleted, r.upstream_created_at, r.upstream_updated_at,
-  r.inserted_at, r.codec, r.data
-from dead_letters d
-join records r on r.stream_id = $1 and r.record_id = d.record_id
-where d.stream_id = $1 and d.consumer_id = $2 and ($3::uuid is null or d.record_id > $3)
-  and r.updated_idx is not null
-  and not exists (
-    select from purges p
-    where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
-      and (p.collection_id is null or p.collection_id = r.collection_id)
-  )
-order by d.record_id
-limit $4
+-- name: count_lost
+select coalesce(sum(e.lost), 0) from event_losses e where e.stream_id = $1 and e.consumer_id = $2
 
--- name: take_dead
-delete from dead_letters d
-where d.stream_id = $1 and d.consumer_id = $2 and ($3::uuid[] is null or d.record_id = any ($3))
-returning record_id, idx
+-- name: delete_losses
+delete from event_losses where stream_id = $1 and consumer_id = $2

@@ -6,16 +6,13 @@ from datetime import datetime
 from headrace.clock import steady
 from headrace.db.pool import Conn
 from headrace.db.queries import load
+from headrace.stream.consumers.source import source_of
 from headrace.stream.consumers.state import State
 from headrace.stream.consumers.storage import Key
 from headrace.stream.consumers.turn import Taken
-from headrace.stream.read import MOST_BYTES
 
 _SQL = load(__package__, "turn.sql")
 _READ_HEAD = _SQL.read_head
-_COUNT_NEW = _SQL.count_new
-_COUNT_HELD_BACK = _SQL.count_held_back
-_REACHES_BYTES = _SQL.reaches_bytes
 
 EXACT_UP_TO = 10_000
 COUNTED_UP_TO = 100_000
@@ -40,12 +37,14 @@ async def count(conn: Conn, key: Key, state: State, now: datetime) -> Pending:
     """Count anew. `state` must be the one in force."""
     state.ripen(now)
     new, _ = await _count_new(conn, key, state)
-    return _pending(state, new)
+    waiting = _pending(state, new)
+    spent = len(await source_of(every=state.settings.every).spent(conn, key.stream_id, state))
+    return Pending(waiting.new, waiting.due - spent, waiting.out)
 
 
 async def reaches_bytes(conn: Conn, key: Key, state: State, most: int) -> bool:
     """Whether an answer of fewer than `most` messages is full because of its bytes."""
-    return bool(await conn.fetchval(_REACHES_BYTES, key.stream_id, state.position, most, MOST_BYTES))
+    return await source_of(every=state.settings.every).reaches_bytes(conn, key.stream_id, state, most)
 
 
 class Estimate:
@@ -91,7 +90,8 @@ class Estimate:
             kept = max(0, self._new - taken.passed)
         else:
             return 0, False
-        unchanged = self._exact and not self._held_back and head == self._head
+        # Of events only some at a time may be given, so that what is left is not what was there less what was passed.
+        unchanged = self._exact and not self._held_back and head == self._head and not state.settings.every
         return kept, unchanged or kept > EXACT_UP_TO or (kept > 0 and steady() < self._dear_until)
 
 
@@ -102,10 +102,4 @@ def _pending(state: State, new: int) -> Pending:
 
 async def _count_new(conn: Conn, key: Key, state: State) -> tuple[int, int]:
     """(messages past the position that are not held back, those that are)."""
-    filters = state.settings.filters.parameters()
-    past = int(await conn.fetchval(_COUNT_NEW, key.stream_id, state.position, COUNTED_UP_TO, *filters))
-    if not past or not state.messages:
-        return past, 0
-    ids = list(state.messages)
-    held_back = int(await conn.fetchval(_COUNT_HELD_BACK, key.stream_id, state.position, ids, *filters))
-    return max(0, past - held_back), held_back
+    return await source_of(every=state.settings.every).count_new(conn, key.stream_id, state, COUNTED_UP_TO)

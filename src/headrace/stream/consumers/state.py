@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from headrace.stream.consumers.filters import Filters
 from headrace.stream.consumers.tokens import Delivery
+from headrace.stream.filters import Filters
 
 _PARTS = 1 << 16  # group ids of one turn
 _GROUP = 1000  # messages of a group that no answer has formed
@@ -31,20 +31,23 @@ class Settings:
     max_deliver: int
     max_ack_pending: int
     filters: Filters
+    every: bool = False
+    """Each event is delivered; of records only the newest version is."""
 
 
 @dataclass(slots=True)
 class Message:
-    """A record that was handed out in version `idx`, `count` times, and not acked.
+    """A record that was handed out in version `idx`, or with the event `idx`, `count` times, and not acked.
 
-    `newer`: the position has passed a newer version, which is delivered after the ack.
+    `waiting`: the first newer version or event of the record that the position has passed, 0 for none. What waits is
+    delivered after the ack: of records the newest version, of events one after the other.
     """
 
     record_id: UUID
     idx: int
     count: int
     nacks: int
-    newer: bool
+    waiting: int
     group: "Group"
 
 
@@ -159,10 +162,10 @@ class State:
                 or delivery.generation != self.settings.generation
             ):
                 continue
-            if settle.action == "ack" or (settle.action == "term" and message.newer):
+            if settle.action == "ack" or (settle.action == "term" and message.waiting and not self.settings.every):
                 self._ack(message, now, moved)  # of a version set aside, the newer one would take the place at once
             elif settle.action == "term":
-                self._bury(message, settle.reason)
+                self._bury(message, settle.reason, now, moved)
             elif message.group.handed_out:
                 if settle.action == "nack":
                     self._nack(message, settle.delay, now, moved)
@@ -175,11 +178,11 @@ class State:
 
     def exhausted(self, message: Message) -> bool:
         """Whether it was delivered as often as it may be."""
-        return 0 < self.settings.max_deliver <= message.count and not message.newer
+        return 0 < self.settings.max_deliver <= message.count and (self.settings.every or not message.waiting)
 
-    def bury(self, message: Message) -> None:
-        """To the dead letters, since it is exhausted."""
-        self._bury(message, f"not acked in {message.count} deliveries")
+    def bury(self, message: Message, now: datetime) -> None:
+        """To the dead letters, since it is exhausted. The record's next event, if one waits, is due then."""
+        self._bury(message, f"not acked in {message.count} deliveries", now, {})
 
     def drop(self, message: Message) -> None:
         """Take the message away: it is acked, dead, no longer wanted, or comes again by the position."""
@@ -187,10 +190,10 @@ class State:
         del self.messages[message.record_id]
         self.due.pop(message.record_id, None)
 
-    def pass_newer(self, message: Message) -> None:
-        """The position passes a newer version of a record that is not acked."""
-        if not message.newer:
-            message.newer = True
+    def pass_newer(self, message: Message, idx: int) -> None:
+        """The position passes a newer version, or another event, of a record that is not acked."""
+        if not message.waiting:
+            message.waiting = idx
             self._touch(message.group)
 
     def replay(self, dead: Iterable[tuple[UUID, int]], now: datetime) -> None:
@@ -202,29 +205,34 @@ class State:
                 continue
             if group is None or len(group.messages) >= _GROUP:
                 group = self._open(0, False, now)
-            message = Message(record_id, idx, 0, 0, False, group)
+            message = Message(record_id, idx, 0, 0, 0, group)
             self.messages[record_id] = group.messages[record_id] = message
 
-    def hand_out(self, fresh: Iterable[tuple[UUID, int]], again: Iterable[tuple[Message, int]], now: datetime) -> Group:
-        """One answer: records in their version, and messages again, in the version given (that of before, or newer)."""
+    def hand_out(
+        self, fresh: Iterable[tuple[UUID, int]], again: Iterable[tuple[Message, int, int]], now: datetime
+    ) -> Group:
+        """One answer: records in their version, and messages again, in the version given (that of before, or newer),
+        with what then waits behind it."""
         group = self._open(self.turn, True, now + self.settings.ack_wait)
-        for message, idx in again:
+        for message, idx, waiting in again:
             self._leave_group(message)
             self.due.pop(message.record_id, None)
             same = message.idx == idx
             message.count = message.count + 1 if same else 1
             message.nacks = message.nacks if same else 0
-            message.idx, message.newer, message.group = idx, False, group
+            message.idx, message.waiting, message.group = idx, waiting, group
             group.messages[message.record_id] = message
         for record_id, idx in fresh:
-            message = Message(record_id, idx, 1, 0, False, group)
+            message = Message(record_id, idx, 1, 0, 0, group)
             self.messages[record_id] = group.messages[record_id] = message
         return group
 
     def _ack(self, message: Message, now: datetime, moved: dict[tuple[int, bool, datetime], Group]) -> None:
-        if not message.newer:
+        if not message.waiting:
             self.drop(message)
             return
+        if self.settings.every:
+            message.idx = message.waiting
         message.count = message.nacks = 0
         self._move(message, 0, False, now, moved)  # of no turn: no token fits it
 
@@ -232,7 +240,7 @@ class State:
         self, message: Message, delay: timedelta, now: datetime, moved: dict[tuple[int, bool, datetime], Group]
     ) -> None:
         if self.exhausted(message):
-            self.bury(message)
+            self._bury(message, f"not acked in {message.count} deliveries", now, moved)
             return
         if not delay:
             message.nacks += 1
@@ -241,10 +249,16 @@ class State:
                 delay = min(_FIRST_WAIT * (1 << doublings), self.settings.ack_wait)
         self._move(message, message.group.turn, False, now + delay, moved)
 
-    def _bury(self, message: Message, reason: str | None) -> None:
-        self.drop(message)
+    def _bury(
+        self,
+        message: Message,
+        reason: str | None,
+        now: datetime,
+        moved: dict[tuple[int, bool, datetime], Group],
+    ) -> None:
         self.dead_letters.append(DeadLetter(message.record_id, message.idx, message.count, reason))
         self.dead += 1
+        self._ack(message, now, moved)
 
     def _move(
         self,

@@ -12,8 +12,8 @@ import orjson
 from headrace.db.pool import Conn
 from headrace.db.queries import inline, load
 from headrace.errors import NotFound
-from headrace.stream.consumers.filters import Filters
 from headrace.stream.consumers.state import Group, Message, Settings, State
+from headrace.stream.filters import Filters
 
 _SQL = load(__package__, "turn.sql")
 _BEGIN = _SQL.begin
@@ -137,18 +137,19 @@ def _settings(row: Any) -> Settings:
         row["max_deliver"],
         row["max_ack_pending"],
         Filters.of(orjson.loads(row["filters"])),
+        row["kind"] == "events",
     )
 
 
 def _group(row: Any) -> Group:
     group = Group(row["group_id"], row["turn"], row["handed_out"], row["due_at"])
     ids, some = row["record_ids"], len(row["record_ids"])
-    columns: Iterable[tuple[UUID, int, int, int, bool]] = zip(
+    columns: Iterable[tuple[UUID, int, int, int, int]] = zip(
         ids,
         row["idxs"],
         row["counts"] or [1] * some,
         row["nacks"] or [0] * some,
-        row["newer"] or [False] * some,
+        row["waiting"] or [0] * some,
         strict=True,
     )
     group.messages = {each[0]: Message(*each, group) for each in columns}
@@ -157,13 +158,13 @@ def _group(row: Any) -> Group:
 
 def _arrays(group: Group) -> tuple[Any, ...]:
     messages = group.messages.values()
-    counts, nacks, newer = zip(*((each.count, each.nacks, each.newer) for each in messages), strict=True)
+    counts, nacks, waiting = zip(*((each.count, each.nacks, each.waiting) for each in messages), strict=True)
     return (
         list(group.messages),
         [each.idx for each in messages],
         counts if any(count != 1 for count in counts) else None,
         nacks if any(nacks) else None,
-        newer if any(newer) else None,
+        waiting if any(waiting) else None,
     )
 
 

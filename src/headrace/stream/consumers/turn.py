@@ -3,21 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
-from typing import TypeAlias
 from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.stream.consumers import storage
-from headrace.stream.consumers.state import Message, Settle, State
+from headrace.stream.consumers.source import Due, Entry, source_of
+from headrace.stream.consumers.state import Settle, State
 from headrace.stream.consumers.storage import Key
-from headrace.stream.read import MOST_BYTES, StoredRecord, stored
+from headrace.stream.read import MOST_BYTES
 
 _SQL = load(__package__, "turn.sql")
-_READ_NEW = _SQL.read_new
-_READ_DUE = _SQL.read_due
-_READ_AGAIN = _SQL.read_again
 _FIND_DEAD = _SQL.find_dead_letters
 _SUPERSEDE = _SQL.supersede_dead_letter
 
@@ -36,19 +32,18 @@ class Taken:
     turn: int
     generation: int
     position_before: int
-    answers: list[list[StoredRecord]]
+    answers: list[list[Entry]]
     passed: int = 0
     head: int | None = None
     """The stream's head as it was seen, None when no new messages were looked for."""
 
 
-_Due: TypeAlias = tuple[Message, tuple[int, int]]
-"""A message with number and bytes of the version that is to be handed out."""
-
-
 @dataclass(slots=True)
 class _Scan:
-    fresh: list[StoredRecord]
+    """`behind`: by record, the first event that was passed since another of the same record is in `fresh`."""
+
+    fresh: list[Entry]
+    behind: dict[UUID, int]
     position: int
     passed: int
     head: int | None
@@ -87,105 +82,109 @@ async def _fill(
     """Hand out messages; the new position."""
     wanted = sum(sizes)
     state.ripen(now)
-    due = await _deliverable(conn, key, state, min(wanted, state.room_again))
+    due = await _deliverable(conn, key, state, min(wanted, state.room_again), now)
     first = _within_bytes(due[: (wanted + again_first) // 2], 0)
-    taken_up = sum(size for _, (_, size) in first)
+    taken_up = sum(each.size for each in first)
     scan = await _scan(conn, key, state, min(state.room, wanted - len(first)), MOST_BYTES - taken_up)
     taken.passed, taken.head = scan.passed, scan.head
-    again = _within_bytes(due[: wanted - len(scan.fresh)], sum(len(record.data) for record in scan.fresh))
-    payloads = await _again(conn, key, again)
-    answers = _shares(sizes, [(m, r) for m, _ in again if (r := payloads.get(m.record_id))], scan.fresh)
+    again = _within_bytes(due[: wanted - len(scan.fresh)], sum(len(entry.data) for entry in scan.fresh))
+    payloads = await _again(conn, key, state, again)
+    answers = _shares(sizes, [(each, r) for each in again if (r := payloads.get(each.message.record_id))], scan.fresh)
     for answer, (repeated, fresh) in zip(taken.answers, answers, strict=True):
         if not repeated and not fresh:
             continue
-        state.hand_out([(r.record_id, r.updated_idx) for r in fresh], [(m, r.updated_idx) for m, r in repeated], now)
+        state.hand_out(
+            [(r.record_id, r.updated_idx) for r in fresh],
+            [(each.message, each.idx, each.waiting) for each, _ in repeated],
+            now,
+        )
         answer += [r for _, r in repeated]
         answer += fresh
-    if state.dead and scan.fresh:
+    for record_id, idx in scan.behind.items():
+        state.pass_newer(state.messages[record_id], idx)
+    if state.dead and scan.fresh and not state.settings.every:
         await _supersede(conn, key, state, [record.record_id for record in scan.fresh])
     return scan.position
 
 
-async def _deliverable(conn: Conn, key: Key, state: State, most: int) -> list[_Due]:
-    """Due messages with (number, bytes) of the version that is to be handed out, oldest first.
+async def _deliverable(conn: Conn, key: Key, state: State, most: int, now: datetime) -> list[Due]:
+    """Due messages with what is to be handed out for them, oldest first.
 
-    What may not be delivered any more is taken care of on the way: records that are gone, or that the filters no longer
-    let through, messages that were delivered as often as they may be, and those that come again by the position.
+    Those that are done with are taken away: delivered as often as they may be, gone, filtered out by now, and
+    those that come again by the position.
     """
-    found: list[_Due] = []
+    source = source_of(every=state.settings.every)
+    for message in await source.spent(conn, key.stream_id, state):
+        state.bury(message, now)  # wherever it stands among those that are due, so that they are counted truly
+    state.ripen(now)
+    found: list[Due] = []
     walk = list(state.due.values())
     while walk and len(found) < most:
         part, walk = walk[: most - len(found)], walk[most - len(found) :]
-        rows = await conn.fetch(_READ_DUE, key.stream_id, [message.record_id for message in part])
-        standing = {row["record_id"]: row for row in rows}
+        standing = await source.due(conn, key.stream_id, state, part)
         for message in part:
-            row = standing.get(message.record_id)
-            if row is None or not state.settings.filters.match(row["sync_id"], row["collection_id"]):
-                state.drop(message)
-            elif row["updated_idx"] == message.idx and state.exhausted(message):
-                state.bury(message)
-            elif row["updated_idx"] > state.position:
+            due = standing.get(message.record_id)
+            if due is None or not due.wanted or due.idx > state.position:
                 state.drop(message)
             else:
-                found.append((message, (row["updated_idx"], row["size"])))
+                found.append(due)
     return found
 
 
-def _within_bytes(due: Sequence[_Due], taken: int) -> list[_Due]:
+def _within_bytes(due: Sequence[Due], taken: int) -> list[Due]:
     """As many as fit into an answer beside the bytes that are taken."""
-    for count, (_, (_, size)) in enumerate(due):
-        taken += size
+    for count, each in enumerate(due):
+        taken += each.size
         if taken > MOST_BYTES:
             return list(due[:count])
     return list(due)
 
 
-async def _again(conn: Conn, key: Key, again: Sequence[_Due]) -> dict[UUID, StoredRecord]:
+async def _again(conn: Conn, key: Key, state: State, again: Sequence[Due]) -> dict[UUID, Entry]:
     if not again:
         return {}
-    ids, idxs = [message.record_id for message, _ in again], [idx for _, (idx, _) in again]
-    rows = await conn.fetch(_READ_AGAIN, key.stream_id, ids, idxs)
-    return {record.record_id: record for record in stored(rows)}
+    entries = await source_of(every=state.settings.every).again(conn, key.stream_id, again)
+    return {entry.record_id: entry for entry in entries}
 
 
 async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Scan:
-    """At most `most` new records past the position, of at most `left` bytes (one record always fits into an answer).
+    """At most `most` new messages past the position, of at most `left` bytes (one record always fits into an answer).
 
-    Those that an older version of is not acked are passed, and told to wait.
+    Those of which an older version or event is not acked are passed, and told to wait.
 
     The search goes in windows that grow, so that neither a filter that lets little through nor a stretch of numbers
     that are gone makes one statement long.
     """
+    scan = _Scan([], {}, state.position, 0, None)
     if most <= 0:
-        return _Scan([], state.position, 0, None)
-    filters = state.settings.filters.parameters()
-    fresh: list[StoredRecord] = []
-    position, head, passed = state.position, None, 0
-    window = max(_FIRST_WINDOW, 2 * most)
+        return scan
+    source = source_of(every=state.settings.every)
+    fresh: dict[UUID, Entry] = {}
+    size = max(_FIRST_WINDOW, 2 * most)
     for _ in range(_MOST_WINDOWS):
-        limit = most - len(fresh)
-        upper = position + window
-        found = await conn.fetch(_READ_NEW, key.stream_id, position, upper, limit, left, *filters)
-        head = int(found[0]["head"])
-        fitting = list(takewhile(lambda row: row["data"] is not None, found))
-        for record in stored(row for _, *row in fitting):
-            message = state.messages.get(record.record_id)
+        limit, upper = most - len(fresh), scan.position + size
+        window = await source.window(conn, key.stream_id, state, scan.position, upper, limit, left)
+        scan.head = window.head
+        for entry in window.entries:
+            message = state.messages.get(entry.record_id)
             if message is not None:
-                state.pass_newer(message)
+                state.pass_newer(message, entry.updated_idx)
+            elif entry.record_id in fresh:
+                scan.behind.setdefault(entry.record_id, entry.updated_idx)
             else:
-                fresh.append(record)
-            position = record.updated_idx
-            left -= len(record.data)
-        passed += len(fitting)
-        too_heavy = len(fitting) < len(found) and found[0]["updated_idx"] is not None
-        if too_heavy or len(fresh) >= most:
+                fresh[entry.record_id] = entry
+            scan.position = entry.updated_idx
+            left -= len(entry.data)
+        scan.passed += len(window.entries)
+        if window.heavy or len(fresh) >= most:
             break
-        if len(fitting) < limit:  # all of the window was seen
-            position = max(position, min(head, upper))
-        if position >= head:
+        if len(window.entries) < limit:  # all of the window was seen
+            scan.position = max(scan.position, min(window.head, upper))
+        if scan.position >= window.head:
             break
-        window = min(4 * window, _LAST_WINDOW)
-    return _Scan(fresh, position, passed, head)
+        size = min(4 * size, _LAST_WINDOW)
+    scan.fresh = list(fresh.values())
+    return scan
 
 
 async def _supersede(conn: Conn, key: Key, state: State, ids: Sequence[UUID]) -> None:
@@ -197,8 +196,8 @@ async def _supersede(conn: Conn, key: Key, state: State, ids: Sequence[UUID]) ->
 
 
 def _shares(
-    sizes: Sequence[int], again: list[tuple[Message, StoredRecord]], fresh: list[StoredRecord]
-) -> list[tuple[list[tuple[Message, StoredRecord]], list[StoredRecord]]]:
+    sizes: Sequence[int], again: list[tuple[Due, Entry]], fresh: list[Entry]
+) -> list[tuple[list[tuple[Due, Entry]], list[Entry]]]:
     """Each answer's redeliveries and new records: both are spread over the answers, so that none is only the one."""
     shares = []
     wanted, repeats, news = sum(sizes), len(again), len(fresh)

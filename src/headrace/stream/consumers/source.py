@@ -1,0 +1,182 @@
+"""What a consumer reads: the records, each in its newest version, or the events, each of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from headrace.db.pool import Conn
+from headrace.db.queries import Queries, load
+from headrace.stream.consumers.state import Message, State
+from headrace.stream.events.reading import StoredEvent, stored_events
+from headrace.stream.read import MOST_BYTES, StoredRecord, stored
+
+MOST_NUMBER = 2**53 - 1
+
+Entry: TypeAlias = StoredRecord | StoredEvent
+
+
+@dataclass(slots=True)
+class Window:
+    """Entries past a position. `heavy`: more follow, but of more bytes than there was room for."""
+
+    head: int
+    entries: Sequence[Entry]
+    heavy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message with what is to be handed out for it: number, bytes, and what then waits behind it (0: nothing)."""
+
+    message: Message
+    idx: int
+    size: int
+    waiting: int
+    wanted: bool
+    """Whether the filters let it through."""
+
+
+class Source(ABC):
+    """The reading statements of one kind of consumer. They take the same parameters and give the same columns."""
+
+    def __init__(self, statements: Queries) -> None:
+        self._read_new = statements.read_new
+        self._read_due = statements.read_due
+        self._read_again = statements.read_again
+        self._count_new = statements.count_new
+        self._count_held_back = statements.count_held_back
+        self._reaches_bytes = statements.reaches_bytes
+        self.place_last = statements.place_last
+        self._list_dead = statements.list_dead
+        self._take_dead = statements.take_dead
+
+    async def window(
+        self, conn: Conn, stream_id: UUID, state: State, after: int, up_to: int, limit: int, left: int
+    ) -> Window:
+        """Visible entries with numbers of (after, up_to] that the filters let through, at most `limit`, of at most
+        `left` bytes."""
+        filters = state.settings.filters.parameters()
+        rows = await conn.fetch(self._read_new, stream_id, after, up_to, limit, left, *filters)
+        fitting = list(takewhile(lambda row: row["data"] is not None, rows))
+        there = len(rows) if rows[0]["updated_idx"] is not None else 0
+        return Window(rows[0]["head"], self.entries(row for _, *row in fitting), len(fitting) < there)
+
+    async def count_new(self, conn: Conn, stream_id: UUID, state: State, most: int) -> tuple[int, int]:
+        """(messages past the position that are not held back, those that are), counted up to `most`."""
+        filters = state.settings.filters.parameters()
+        past = int(await conn.fetchval(self._count_new, stream_id, state.position, most, *filters))
+        if not past or not state.messages:
+            return past, 0
+        ids = list(state.messages)
+        held_back = int(await conn.fetchval(self._count_held_back, stream_id, state.position, ids, *filters))
+        return max(0, past - held_back), held_back
+
+    async def reaches_bytes(self, conn: Conn, stream_id: UUID, state: State, most: int) -> bool:
+        """Whether an answer of fewer than `most` messages is full because of its bytes."""
+        return bool(await conn.fetchval(self._reaches_bytes, stream_id, state.position, most, MOST_BYTES))
+
+    async def due(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> dict[UUID, Due]:
+        """By record, what is to be handed out for messages that are due; nothing for what is gone."""
+        by_record = {message.record_id: message for message in messages}
+        matches = state.settings.filters.match
+        return {
+            row["record_id"]: Due(
+                by_record[row["record_id"]],
+                row["updated_idx"],
+                row["size"],
+                row["waiting"] or 0,
+                matches(row["sync_id"], row["collection_id"]),
+            )
+            for row in await self._due_rows(conn, stream_id, state, messages)
+        }
+
+    async def spent(self, conn: Conn, stream_id: UUID, state: State) -> list[Message]:
+        """Of what is due, that which was delivered as often as it may be, and is all that there is of its record."""
+        exhausted = [message for message in state.due.values() if state.exhausted(message)]
+        standing = await self.due(conn, stream_id, state, exhausted) if exhausted else {}
+        found = (standing.get(message.record_id) for message in exhausted)
+        return [due.message for due in found if due is not None and due.wanted and due.idx == due.message.idx]
+
+    async def dead(
+        self, conn: Conn, stream_id: UUID, consumer_id: UUID, after: UUID | None, limit: int
+    ) -> list[tuple[Any, Entry]]:
+        """(idx, deliveries, reason, dead_at) with the entry of messages set aside, behind the place `after`."""
+        rows = await conn.fetch(self._list_dead, stream_id, consumer_id, self._behind(after), limit)
+        entries = self.entries(tuple(row)[4:] for row in rows)
+        return [(tuple(row)[:4], entry) for row, entry in zip(rows, entries, strict=True)]
+
+    @abstractmethod
+    async def take_dead(
+        self, conn: Conn, stream_id: UUID, consumer_id: UUID, state: State, record_ids: Sequence[UUID] | None
+    ) -> list[tuple[UUID, int]]:
+        """Take those of the given records (None: of all) out of the dead letters that may be delivered now, as (record
+        id, number)."""
+
+    @abstractmethod
+    def _behind(self, place: UUID | None) -> Any:
+        """The parameter that lists dead letters behind a place."""
+
+    @abstractmethod
+    async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
+        """What is to be handed out again, as far as it still stands."""
+
+    @abstractmethod
+    def entries(self, rows: Iterable[Any]) -> Sequence[Entry]:
+        """Of rows that the statements give, without what is not the entry's own."""
+
+    @abstractmethod
+    async def _due_rows(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> Sequence[Any]:
+        """Rows of (record id, sync id, collection id, number, bytes, what waits)."""
+
+
+class _Records(Source):
+    async def take_dead(
+        self, conn: Conn, stream_id: UUID, consumer_id: UUID, state: State, record_ids: Sequence[UUID] | None
+    ) -> list[tuple[UUID, int]]:
+        return [tuple(row) for row in await conn.fetch(self._take_dead, stream_id, consumer_id, record_ids)]
+
+    def _behind(self, place: UUID | None) -> UUID | None:
+        return place
+
+    async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
+        ids, idxs = [each.message.record_id for each in due], [each.idx for each in due]
+        return stored(await conn.fetch(self._read_again, stream_id, ids, idxs))
+
+    def entries(self, rows: Iterable[Any]) -> Sequence[Entry]:
+        return stored(rows)
+
+    async def _due_rows(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> Sequence[Any]:
+        return await conn.fetch(self._read_due, stream_id, [message.record_id for message in messages])
+
+
+class _Events(Source):
+    async def take_dead(
+        self, conn: Conn, stream_id: UUID, consumer_id: UUID, state: State, record_ids: Sequence[UUID] | None
+    ) -> list[tuple[UUID, int]]:
+        out = list(state.messages)
+        return [tuple(row) for row in await conn.fetch(self._take_dead, stream_id, consumer_id, record_ids, out)]
+
+    def _behind(self, place: UUID | None) -> int:
+        return 0 if place is None else min(place.int, MOST_NUMBER)
+
+    async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
+        return stored_events(await conn.fetch(self._read_again, stream_id, [each.idx for each in due]))
+
+    def entries(self, rows: Iterable[Any]) -> Sequence[Entry]:
+        return stored_events(rows)
+
+    async def _due_rows(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> Sequence[Any]:
+        columns = [(message.record_id, message.idx, message.waiting) for message in messages]
+        given = list(map(list, zip(*columns, strict=True)))
+        return await conn.fetch(self._read_due, stream_id, *given, state.position)
+
+
+_RECORDS: Source = _Records(load(__package__, "records.sql"))
+_EVENTS: Source = _Events(load(__package__, "events.sql"))
+
+
+def source_of(*, every: bool) -> Source:
+    return _EVENTS if every else _RECORDS

@@ -1,0 +1,1 @@
+"""Events: what happened to the records of a stream, kept for as many days as the stream says."""

@@ -1,0 +1,85 @@
+"""The events of an append, written in its own transaction.
+
+What an event shows of the record is copied in the database from the row that was just written. Only the old values of
+changed fields come from here; they are made before the transaction, of the very rows that the append then replaces.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from headrace.db.pool import Conn
+from headrace.db.queries import load
+from headrace.stream.codec import unpack
+from headrace.stream.compare import Changes
+from headrace.stream.events.changes import old_values
+from headrace.stream.items import Canon, Fence, Record
+
+_SQL = load(__package__, "events.sql")
+_READ_OLD = _SQL.read_old
+_COUNT_SAME = _SQL.count_same
+_INSERT_EVENTS = _SQL.insert_events
+_PLAIN = Canon()
+
+
+@dataclass(slots=True)
+class Drafts:
+    """`changes`: by record, the old values of what an update changes; of records that are new, or back, there is none.
+
+    `replaced` are (record id, number) of what was compared.
+    """
+
+    changes: dict[UUID, bytes] = field(default_factory=dict)
+    replaced: list[tuple[UUID, int]] = field(default_factory=list)
+
+
+async def draft(conn: Conn, fence: Fence, changes: Changes, canons: Mapping[str, Canon]) -> Drafts:
+    """What is to be said of the upserts. Reads the held payloads of the records that change."""
+    drafts = Drafts()
+    updates = {
+        over.new.record_id: over for over in changes.upserts if over.held and not (over.creates or over.held.deleted)
+    }
+    drafts.replaced = [
+        (over.new.record_id, over.held.updated_idx)
+        for over in changes.upserts
+        if over.held is not None and over.held.updated_idx is not None
+    ]
+    rows = await conn.fetch(_READ_OLD, fence.stream_id, list(updates)) if updates else []
+    for row in rows:
+        item = updates[row["record_id"]].new.item
+        assert isinstance(item, Record)
+        canon = canons.get(item.collection, _PLAIN)
+        drafts.changes[row["record_id"]] = old_values(unpack(row["codec"], row["data"]), item.raw, canon)
+    return drafts
+
+
+async def stands(conn: Conn, stream_id: UUID, drafts: Drafts) -> bool:
+    """Whether the rows that were compared are those that are held. Call it under the stream's lock."""
+    if not drafts.replaced:
+        return True
+    ids, numbers = zip(*drafts.replaced, strict=True)
+    return int(await conn.fetchval(_COUNT_SAME, stream_id, ids, numbers)) == len(drafts.replaced)
+
+
+async def write(
+    conn: Conn, stream_id: UUID, changes: Changes, drafts: Drafts, base: int, head: int, now: datetime
+) -> None:
+    """Write an event for each number above `base`, which the records have by now.
+
+    Raises asyncpg.CheckViolationError when the day on which they expire has no partition yet.
+    """
+    said: list[tuple[int, Any]] = [
+        (number, old)
+        for number, over in enumerate(changes.upserts, base + 1)
+        if (old := drafts.changes.get(over.new.record_id)) is not None
+    ]
+    numbers, olds = [number for number, _ in said], [old for _, old in said]
+    expires = expires_on(now, changes.event_days)
+    await conn.execute(_INSERT_EVENTS, stream_id, base, head, expires, numbers, olds)
+
+
+def expires_on(now: datetime, event_days: int) -> date:
+    """The first day on which an event of this moment is no longer kept."""
+    return (now + timedelta(days=event_days)).date() + timedelta(days=1)
