@@ -32,7 +32,7 @@ STANDARD = (
 """The objects whose collections are declared whether an org has them or not."""
 
 _UNSOFT = frozenset({"CaseStatus", "Group", "OpportunityStage", "Profile", "RecordType", "User", "UserRole"})
-"""Of these, those without a recycle bin."""
+"""Of these, those without a recycle bin, and without a log of deletions until a describe says otherwise."""
 
 _RESTRICTED = frozenset(
     (
@@ -68,7 +68,7 @@ class Shape:
     def declared(cls, name: str) -> Self:
         """A standard object before its describe is known."""
         updated = None if name.endswith("History") else "SystemModstamp"
-        return cls(name, updated=updated, soft=name not in _UNSOFT)
+        return cls(name, updated=updated, soft=name not in _UNSOFT, listed=name not in _UNSOFT)
 
     @classmethod
     def told(cls, describe: Mapping[str, Any]) -> Self:
