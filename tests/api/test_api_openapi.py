@@ -55,6 +55,16 @@ def test_every_operation_is_described_and_named_once(spec: dict[str, Any]) -> No
             seen.add(operation["operationId"])
 
 
+def test_every_group_of_routes_is_told_of_and_holds_some(spec: dict[str, Any]) -> None:
+    told = [tag["name"] for tag in spec["tags"]]
+    assert set(told) == {operation["tags"][0] for methods in spec["paths"].values() for operation in methods.values()}
+    assert (told[0], told[-1]) == ("streams", "not there yet")
+
+
+def test_no_example_looks_like_a_secret(spec: dict[str, Any]) -> None:
+    assert re.findall(r"\b(?:(?:sk|rk)_(?:live|test)_\w+|hr_\w{8,}|whsec_\w+|Bearer \w+)", json.dumps(spec)) == []
+
+
 def test_every_parameter_of_a_path_is_declared(spec: dict[str, Any]) -> None:
     for path, methods in spec["paths"].items():
         for operation in methods.values():

@@ -27,6 +27,26 @@ Headrace keeps a complete, ordered, durable copy of what the APIs of SaaS provid
 with acks. A *sync* reads collections of one account into a *stream*; a *consumer* takes its changes with `next` and
 `ack`. Times are in UTC, ids are UUIDs, lists are paged with `next_cursor`. `metadata` keeps every digit."""
 
+TAGS: dict[str, str] = {
+    "streams": "Where records are kept, in one order.",
+    "credentials": "What opens an account at a provider. Secrets are sealed, and read back as stars.",
+    "collections": "What an account holds, and the shape of its records.",
+    "syncs": "A provider's account, copied into a stream and kept there.",
+    "consumers": "A place in a stream, and what is out there.",
+    "consuming": "Take messages, and say what became of them.",
+    "records": "The copy itself, and what changed in it, without a consumer.",
+    "providers": "Whose accounts can be copied, and what each of their collections can do.",
+    "oauth apps": "Your own apps at providers, through which tokens are refreshed.",
+    "auth link": "Connect an account in a browser: the person signs in at the provider, you get a code.",
+    "API tokens": "Who may call this API, and for what.",
+    "organisations": "Kept apart from each other. The instance token alone makes them.",
+    "audit": "Who changed what, and when.",
+    "webhooks in": "Where providers say that something has changed.",
+    "service": "For whoever runs Headrace.",
+    "not there yet": "These answer 501 and say what to do instead.",
+}
+"""The groups of routes, in the order in which a newcomer needs them."""
+
 OUTPUT_ONLY = "x-output-only"
 """Marks a name of a body that is taken and ignored. `readOnly` would say that it is refused."""
 
@@ -67,6 +87,8 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API token, as POST /v1/api-tokens makes it."}
     }
     components["schemas"] = dict(sorted(schemas.items()))
+    used = {tag for methods in made["paths"].values() for operation in methods.values() for tag in operation["tags"]}
+    made["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     return made
 
 
