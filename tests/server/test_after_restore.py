@@ -54,9 +54,9 @@ async def test_a_restored_database_goes_on_where_no_reader_is_misled(dsn: str) -
                 with pytest.raises(ApiError) as refused:
                     await api.consumers.ack(consumer["id"], [token])
                 assert refused.value.status == 400
-                await eventually(lambda: _equal(api, sync, provider), 120)
+                await eventually(lambda: _equal(api, sync, provider))
                 changed = account.update("customers", next(iter(account.ids("customers"))), {"name": "After"})
-                await api.syncs.wait(sync["id"], "head", 60_000)
+                await api.syncs.wait(sync["id"], "head", 300_000)
                 found = [r async for r in api.records.list(sync_id=sync["id"], upstream_id=changed["id"])]
                 assert found[0]["data"]["name"] == "After"
                 assert found[0]["updated_idx"] > last

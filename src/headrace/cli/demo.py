@@ -14,6 +14,7 @@ def demo(
     changes_per_s: Annotated[float, typer.Option(help="How many of them change each second.", min=0)] = 20,
     data_dir: Annotated[Path, typer.Option(help="Emptied before and after.")] = Path(".demo"),
     port: Annotated[int | None, typer.Option(help="Default: 7370, or a free one when it is taken.")] = None,
+    changes: Annotated[int | None, typer.Option(help="End after so many changes were shown.", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="End after this; default: with Ctrl-C.")] = None,
 ) -> None:
     """Show Headrace at work: a Stripe account that keeps changing, a sync of it, a consumer that prints each change.
@@ -27,7 +28,7 @@ def demo(
     log.configure("text", "warning")
     screen = Screen()
     try:
-        run(show(screen, records, changes_per_s, data_dir, port, seconds))
+        run(show(screen, records, changes_per_s, data_dir, port, seconds, changes))
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
     if not screen.summary(changes_per_s > 0):

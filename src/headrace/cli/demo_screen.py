@@ -20,6 +20,7 @@ class Screen:
         self._shown_at = 0.0
         self._changed_at: dict[str, float] = {}
         self._latencies_s: deque[float] = deque(maxlen=10_000)
+        self.shown = 0
 
     def introduce(self, url: str, token: str, provider_url: str) -> None:
         self._began = self._shown_at = time.monotonic()
@@ -45,11 +46,12 @@ class Screen:
             self._copied += 1
             if now - self._shown_at > 0.5:
                 self._shown_at = now
-                self._console.print(f"copying the account: {self._copied:,} records so far")
+                self._console.print(f"copying the account: {self._copied:,} so far")
             return
         if changed_at is None:
             return
         self._latencies_s.append(now - changed_at)
+        self.shown += 1
         what = "deleted" if record["deleted"] else "changed"
         stamp = time.strftime("%H:%M:%S")
         self._console.print(
@@ -75,7 +77,7 @@ class Screen:
             return not changes_expected
         latencies = sorted(self._latencies_s)
         self._console.print(
-            f"\n{len(latencies):,} changes arrived; from the provider to the consumer in "
+            f"\n{self.shown:,} changes arrived; from the provider to the consumer in "
             f"{1000 * statistics.median(latencies):.0f} ms at the median, "
             f"{1000 * latencies[int(0.95 * (len(latencies) - 1))]:.0f} ms for 95 % of them."
         )

@@ -33,13 +33,19 @@ pace that Stripe allows an account in test mode."""
 
 
 async def show(
-    screen: Screen, records: int, changes_per_s: float, data_dir: Path, port: int | None, seconds: float | None
+    screen: Screen,
+    records: int,
+    changes_per_s: float,
+    data_dir: Path,
+    port: int | None,
+    seconds: float | None,
+    changes: int | None,
 ) -> None:
-    """Show all of it on the screen until a signal comes or the seconds are over."""
+    """Show all of it on the screen until a signal comes, the seconds are over, or so many changes were shown."""
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    showing = asyncio.create_task(_show(screen, records, changes_per_s, data_dir, port))
+    showing = asyncio.create_task(_show(screen, records, changes_per_s, data_dir, port, changes))
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({showing, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in (showing, ending):
@@ -48,7 +54,9 @@ async def show(
         await showing
 
 
-async def _show(screen: Screen, records: int, changes_per_s: float, data_dir: Path, port: int | None) -> None:
+async def _show(
+    screen: Screen, records: int, changes_per_s: float, data_dir: Path, port: int | None, changes: int | None
+) -> None:
     async with (
         _server(data_dir, port) as (url, token),
         _provider(screen, records, changes_per_s) as provider_url,
@@ -61,7 +69,7 @@ async def _show(screen: Screen, records: int, changes_per_s: float, data_dir: Pa
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watch_backfill(api, sync, screen))
-                tasks.create_task(_consume(api, consumer["id"], screen))
+                tasks.create_task(_consume(api, consumer["id"], screen, changes))
         except ExceptionGroup as failed:  # told as any other command's error
             raise failed.exceptions[0] from failed
 
@@ -107,11 +115,13 @@ async def _watch_backfill(api: AsyncClient, sync: Sync, screen: Screen) -> None:
     screen.complete()
 
 
-async def _consume(api: AsyncClient, consumer_id: str, screen: Screen) -> None:
+async def _consume(api: AsyncClient, consumer_id: str, screen: Screen, changes: int | None) -> None:
     async with api.consumers.consume(consumer_id, batch_size=500) as messages:
         async for message in messages:
             async with message:
                 screen.arrived(message.record)
+            if screen.shown == changes:
+                return
 
 
 def _free_port() -> int:

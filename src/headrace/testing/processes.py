@@ -62,7 +62,7 @@ class CommandProcess:
     ) -> None:
         await self.kill()
 
-    async def line(self, part: str, timeout_s: float = 60.0) -> str:
+    async def line(self, part: str, timeout_s: float = 180.0) -> str:
         """The first line printed, before or from now on, that holds `part`. Raises TimeoutError with what was printed
         instead, also when the process ends without it."""
         deadline = asyncio.get_running_loop().time() + timeout_s
@@ -150,7 +150,7 @@ class ServeProcess(CommandProcess):
         self.token = token
         self.url = ""
 
-    async def ready(self, timeout_s: float = 60.0) -> Self:
+    async def ready(self, timeout_s: float = 180.0) -> Self:
         """Wait until it serves."""
         line: dict[str, Any] = json.loads(await self.line('"event":"serving"', timeout_s))
         self.url = line["url"]
@@ -165,7 +165,7 @@ class FakeProcess(CommandProcess):
         super().__init__("fake", provider, *named)
         self.url = ""
 
-    async def ready(self, timeout_s: float = 60.0) -> Self:
+    async def ready(self, timeout_s: float = 180.0) -> Self:
         line = await self.line("is served on http", timeout_s)
         self.url = next(word for word in line.split() if word.startswith("http")).rstrip(";")
         return self
