@@ -189,7 +189,8 @@ def _bounds(window: Window) -> list[tuple[str, str]]:
 
 def _crate(row: Row, as_of: datetime, hall: str | None) -> Record:
     created, updated = from_unix(row["created"]), from_unix(row["updated"])
-    return Record("depot:crate", row["id"], orjson.dumps(row), as_of, micros(updated), created, updated, partition=hall)
+    text = orjson.dumps(row)
+    return Record("depot:crate", row["id"], text, as_of, created, updated, version=micros(updated), partition=hall)
 
 
 def _crates(*more: tuple[str, str]) -> Callable[[Context, Window, Cursor | None], Steps]:

@@ -58,6 +58,7 @@ class Changes:
         if head.walk is None:
             self._horizons.pause = next_interval(self._horizons.pause, tempo, self._source.least)
             self._horizons.check_reach(head.position)
+            await self._horizons.check_partitions()
             head.walk = await self._begin(head)
         try:
             origin = self._origin(head.walk)

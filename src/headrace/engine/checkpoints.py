@@ -70,12 +70,14 @@ class HeadMark(Mark):
     """The fast horizon of a reading by time. Everything before `position` was read once, as it then showed.
 
     `read_at` is when the last finished read began, by the database's clock, or when the position was fixed: what a
-    barrier waits for.
+    barrier waits for. `partitions` are those that were there then (None: not known yet): another one that turns up is
+    to be read whole.
     """
 
     position: datetime
     read_at: datetime
     walk: Walk | None = None
+    partitions: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class TokenMark(Mark):
     read_at: datetime
 
 
-BackfillCause = Literal["new", "asked", "age", "gap", "returned"]
+BackfillCause = Literal["new", "asked", "age", "gap", "returned", "grown"]
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from headrace.engine.checkpoints import Checkpoints, HeadMark, SettledMark, Walk, write
 from headrace.engine.pace import Priority
-from headrace.engine.partitions import partitions_of
+from headrace.engine.partitions import KEPT, partitions_of
 from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
 from headrace.engine.windows import floor_to
@@ -29,6 +29,15 @@ class Gap(Exception):
         super().__init__(f"{scope} no longer reaches back to {since.isoformat()}")
         self.scope = scope
         self.since = since
+
+
+class Grown(Gap):
+    """Partitions turned up that were not there before: what they hold is to be read. `partitions` are all there are."""
+
+    def __init__(self, scope: str, since: datetime, fresh: list[str], partitions: list[str]) -> None:
+        super().__init__(scope, since)
+        self.fresh = fresh
+        self.partitions = partitions
 
 
 class Horizons:
@@ -64,16 +73,24 @@ class Horizons:
         if self.head is None or self.settled is None:
             session, source = self.session, self.source
             now = session.provider_now()
-            for partition in (await partitions_of(session, source.partitions, Priority.CHANGES))[:1]:
+            partitions = await partitions_of(session, source.partitions, Priority.CHANGES)
+            for partition in partitions[:1]:
                 window = Window(now - source.settle, now)
                 context = session.context(partition=partition)
                 await session.read_window(source.scope, source.page, context, window, None, Priority.CHANGES)
-            await session.note(*await self.restart())
+            rows = await self.restart()
+            if source.leads and source.partitions is not None:
+                assert self.head is not None
+                self.head.partitions = [key for key in partitions if key]
+                rows[0] = self.head_row()
+            await session.note(*rows)
 
     async def restart(self) -> list[CheckpointWrite]:
         """Begin anew at the present, less the time after which answers are final; the rows to store for it."""
         position = floor_to(self.session.provider_now() - self.source.settle, self.source.resolution)
-        self.head, self.settled = HeadMark(position, self.session.now()), SettledMark(position)
+        partitions = self.head.partitions if self.head is not None else None
+        self.head = HeadMark(position, self.session.now(), partitions=partitions)
+        self.settled = SettledMark(position)
         return [self.head_row(), self.settled_row(None)]
 
     def check_reach(self, position: datetime) -> None:
@@ -81,6 +98,21 @@ class Horizons:
         retention = self.source.retention
         if retention is not None and self.session.provider_now() - position > retention - RETENTION_MARGIN:
             raise self.gap()
+
+    async def check_partitions(self) -> None:
+        """Raises Grown when a partition turned up that nobody has read yet. One that went is forgotten, so that it is
+        read whole when it comes back."""
+        head, source = self.head, self.source
+        if source.partitions is None or head is None or not source.leads:
+            return
+        there = [
+            key for key in await partitions_of(self.session, source.partitions, Priority.CHANGES, kept=KEPT) if key
+        ]
+        fresh = [] if head.partitions is None else [key for key in there if key not in head.partitions]
+        if fresh:
+            assert self.settled is not None
+            raise Grown(source.scope, self.settled.through, fresh, there)
+        head.partitions = there
 
     def gap(self) -> Gap:
         assert self.settled is not None

@@ -17,7 +17,17 @@ from headrace.engine.services import EngineServices
 from headrace.engine.transport import ReadFailed, Withdrawn
 from headrace.errors import ImplementationError
 from headrace.http import Request, Response
-from headrace.providers.kit import EVERYTHING, Collection, Context, Cursor, Page, PageFunction, Steps, Window
+from headrace.providers.kit import (
+    EVERYTHING,
+    Collection,
+    Context,
+    Cursor,
+    Page,
+    PageFunction,
+    Partitions,
+    Steps,
+    Window,
+)
 from headrace.stream.items import Appended, Canon, CheckpointWrite, Fence
 
 R = TypeVar("R")
@@ -93,6 +103,8 @@ class Session:
     """Deletes that the safety catch holds back, by collection."""
     aside_at: datetime | None = None
     """When something that was set aside is due to be tried again."""
+    partitions: dict[Partitions, tuple[datetime, list[str | None]]] = field(default_factory=dict)
+    """The partitions as they were last read, and when."""
     windowless: set[str] = field(default_factory=set)
     """What is read whole since the provider refused a window of it: an emulator, an older server."""
 

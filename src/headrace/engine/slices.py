@@ -12,6 +12,7 @@ from headrace.engine.checkpoints import SliceMark, slice_scope, write
 from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.partitions import has_gone
 from headrace.engine.session import Session, Stopped
 from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import share_newer, share_older
@@ -114,6 +115,9 @@ class Slices:
                 try:
                     page = await self._page(mark, cursor)
                 except ReadFailed as failed:
+                    if await self._has_gone(mark, failed):
+                        await behind.put(self._intake.take([], BACKFILL, [self.write(number, mark, remove=True)]))
+                        break
                     restarts += 1
                     if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
                         raise
@@ -140,6 +144,9 @@ class Slices:
                     self._moved.set()
                 await self._session.pause(page)
         del self._marks[number]
+
+    async def _has_gone(self, mark: SliceMark, failed: ReadFailed) -> bool:
+        return await has_gone(self._session, self._source.partitions, mark.partition, failed, Priority.BACKFILL)
 
     async def _page(self, mark: SliceMark, cursor: Cursor | None) -> Page:
         context = self._session.context(self._reads, mark.partition)

@@ -15,7 +15,8 @@ class TimeSource:
 
     `scope` names its checkpoints. `covers` are the collections that it keeps up to date. `seen_changing`: what it gives
     has changed in the window (a window of births gives whatever was born then). `lookback`: the span before the present
-    that the settled re-read covers anew each `every`. `retention` None: it reaches back for ever.
+    that the settled re-read covers anew each `every`. `retention` None: it reaches back for ever. `leads`: it is
+    the first of its collection, and looks out for new partitions.
     """
 
     scope: str
@@ -32,6 +33,7 @@ class TimeSource:
     seen_changing: bool = True
     partitions: Partitions | None = None
     collection_id: str | None = None
+    leads: bool = False
 
     @property
     def settled_every(self) -> timedelta:
@@ -126,6 +128,7 @@ def _of_changes(collection: Collection, number: int, changes: ChangedSince, cove
         seen_changing=changes.field == "updated",
         partitions=collection.partitions,
         collection_id=collection.id,
+        leads=number == 0,
     )
 
 

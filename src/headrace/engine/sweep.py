@@ -19,7 +19,7 @@ from headrace.engine.ingest import Load
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
-from headrace.engine.partitions import partitions_of
+from headrace.engine.partitions import has_gone, partitions_of
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
@@ -139,6 +139,11 @@ class Sweep:
                 try:
                     page = await session.read(self._listing.page(context, EVERYTHING, mark.cursor), Priority.SWEEP)
                 except ReadFailed as failed:
+                    if await has_gone(session, self._source.partitions, mark.partitions[0], failed, Priority.SWEEP):
+                        mark.partitions.pop(0)
+                        mark.cursor = None
+                        guard.restart()
+                        continue
                     restarts += 1
                     if failed.fault.kind != "restart" or mark.cursor is None or restarts > MOST_RESTARTS:
                         raise

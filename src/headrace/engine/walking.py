@@ -6,6 +6,7 @@ from headrace.engine.checkpoints import Span, Walk
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.partitions import has_gone
 from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
 from headrace.engine.transport import ReadFailed
@@ -43,6 +44,11 @@ async def walk_through(
             except ReadFailed as failed:
                 guard.restart()
                 if failed.fault.kind == "split" and _split(walk, source):
+                    continue
+                if await has_gone(session, source.partitions, span.partition, failed, origin.priority):
+                    walk.spans.pop(0)
+                    walk.cursor, walk.read = None, 0
+                    await behind.put(intake.take([], origin, rows(0)))
                     continue
                 restarts += 1
                 if failed.fault.kind != "restart" or walk.cursor is None or restarts > MOST_RESTARTS:
