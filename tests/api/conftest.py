@@ -36,7 +36,7 @@ async def services(db: Database) -> AsyncIterator[Services]:
     wakeups = Wakeups(db)
     await wakeups.start()
     dispatcher = Dispatcher(db, wakeups)
-    transport = Transport(db, Pace(db, uuid7(), settings), settings)
+    transport = Transport(db, Pace(db, uuid7(), settings), settings, keyring=keyring)
     made = Services(
         settings=settings,
         db=db,

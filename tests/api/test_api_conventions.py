@@ -18,7 +18,9 @@ from headrace.api.consume import BareRoute
 from headrace.api.later import LATER
 from headrace.api.later import OPEN as OPEN_LATER
 
-OPEN = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/webhooks/{sync_id}/{secret}"}
+LINK = {f"/link/oauth2/{step}" for step in ("start/{token}", "callback/{provider}", "connected", "token")}
+"""Each step of the auth link has a secret of its own."""
+OPEN = {"/health", "/ready", "/metrics", "/openapi.json", "/docs", "/webhooks/{sync_id}/{secret}"} | LINK
 LATER_PATHS = {path for path, _ in OPEN_LATER}
 
 

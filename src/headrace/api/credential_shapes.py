@@ -23,6 +23,7 @@ class OAuthAppObject(Shape):
     client_secret: str
     private_key: str | None = None
     app_id: str | None = None
+    base_url: str | None = None
     redirect_uris: list[str]
     metadata: dict[str, Any]
     health: CredentialHealth
@@ -128,3 +129,17 @@ class RefreshObject(Shape):
     last_succeeded_at: str | None
     status: Literal["processing", "succeeded", "failed"]
     error: dict[str, Any] | None
+
+
+class Started(Shape):
+    start_url: str = Field(description="Where the person's browser is to go: good once, for five minutes.")
+
+
+class ConnectedCredential(Shape):
+    oauth_app_id: str
+    properties: dict[str, Any] = Field(description="With the secrets: as POST /v1/credentials takes them.")
+
+
+class Connected(Shape):
+    credential: ConnectedCredential
+    state: Any = Field(description="What start-auth was given.")

@@ -27,6 +27,7 @@ from headrace.errors import Invalid, NotFound
 from headrace.ids import parse_uuid
 from headrace.providers import SLUGS
 from headrace.vault import oauth_apps
+from headrace.vault.drafts import base_url_reasons
 from headrace.vault.masking import looks_masked
 from headrace.vault.oauth_apps import Filters, OAuthApp
 
@@ -60,7 +61,8 @@ class _AppFields(Fields):
 
 
 class OAuthAppCreate(_AppFields):
-    """`app_id` and `private_key` are for providers whose apps sign with a key of their own."""
+    """`app_id` and `private_key` are for providers whose apps sign with a key of their own. `base_url` is where the
+    provider is in development (HEADRACE_ALLOW_BASE_URL=1)."""
 
     provider: Annotated[str, Field(min_length=1, max_length=63)]
     name: Name
@@ -69,11 +71,12 @@ class OAuthAppCreate(_AppFields):
     redirect_uris: RedirectUris = Field(default_factory=list)
     app_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     private_key: Secret | None = None
+    base_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     metadata: Metadata = "{}"
 
 
 class OAuthAppPatch(_AppFields):
-    fixed = dict.fromkeys(("provider", "client_id", "app_id"), "cannot be updated; make another OAuth app")
+    fixed = dict.fromkeys(("provider", "client_id", "app_id", "base_url"), "cannot be updated; make another OAuth app")
 
     name: Name = UNSET
     client_secret: Secret = UNSET
@@ -122,7 +125,12 @@ async def create_oauth_app(
     known = {*SLUGS, *change.services.providers}
     if body.provider not in known:
         raise Invalid({"provider": [f"is not known here; known are {', '.join(sorted(known))}"]})
+    if body.base_url is not None and (
+        wrong := base_url_reasons(body.base_url, change.services.settings.allow_base_url)
+    ):
+        raise Invalid({"base_url": wrong})
     secrets = {"client_secret": body.client_secret, "private_key": body.private_key}
+    plain = {"app_id": body.app_id, "base_url": body.base_url}
     async with change.transaction() as tx:
         app = await oauth_apps.create(
             tx.conn,
@@ -133,7 +141,7 @@ async def create_oauth_app(
             client_id=body.client_id,
             secrets={name: secret for name, secret in secrets.items() if secret is not None},
             redirect_uris=body.redirect_uris,
-            properties={} if body.app_id is None else {"app_id": body.app_id},
+            properties={name: value for name, value in plain.items() if value is not None},
             metadata=body.metadata,
             now=tx.now,
         )

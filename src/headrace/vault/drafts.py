@@ -130,9 +130,12 @@ def check(kind: CredentialKind, properties: Mapping[str, Any], *, allow_base_url
     found: Reasons = {}
     if at_base_url(kind, properties) is not None and (allow_base_url or BASE_URL not in schema.get("required", ())):
         schema = {**schema, "properties": {**schema.get("properties", {}), BASE_URL: _BASE_URL_SCHEMA}}
-        found.update(_base_url_reasons(properties[BASE_URL], allow_base_url))
+        if wrong := base_url_reasons(properties[BASE_URL], allow_base_url):
+            found[f"properties.{BASE_URL}"] = wrong
     for place, why in reasons(schema, properties, "properties").items():
         found.setdefault(place, []).extend(why)
+    if not found:
+        found = {f"properties.{name}": [reason] for name, reason in kind.contradictions(properties).items()}
     for name in sorted(kind.secret):
         if looks_masked(properties.get(name)):
             found[f"properties.{name}"] = ["is masked: give the secret itself, or leave the field out"]
@@ -160,13 +163,13 @@ def origin(kind: CredentialKind, properties: Mapping[str, Any]) -> str:
     return "" if base_url is None else str(Destinations.at_base_url(base_url).origin)
 
 
-def _base_url_reasons(base_url: Any, allowed: bool) -> Reasons:
-    place = f"properties.{BASE_URL}"
+def base_url_reasons(base_url: Any, allowed: bool) -> list[str]:
+    """Why this is no development address; empty: it is one."""
     if not allowed:
-        return {place: ["is for development only; start the server with HEADRACE_ALLOW_BASE_URL=1 to allow it"]}
+        return ["is for development only; start the server with HEADRACE_ALLOW_BASE_URL=1 to allow it"]
     if isinstance(base_url, str):
         try:
             Destinations.at_base_url(base_url)
         except EgressRefused as refused:
-            return {place: [str(refused)]}
-    return {}
+            return [str(refused)]
+    return []

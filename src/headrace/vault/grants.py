@@ -109,6 +109,7 @@ class Link:
     address: Callable[[App, Properties, datetime], Generator[Request, Response, str]]
     exchange: Callable[[Code, App, Properties, datetime], Minting]
     parameters: Callable[[App, Properties], Mapping[str, str]] = lambda app, told: {}
+    standard: bool = True
     pkce: bool = False
     asks: tuple[str, ...] = ()
     callback: Callable[[Mapping[str, str], App, Properties], Properties] = lambda query, app, told: {}

@@ -21,7 +21,7 @@ from headrace.vault.sealing import identity
 SQL = load(__package__, "oauth_apps.sql")
 ONE, LOCK, MANY, BY_ID = SQL.app, SQL.lock_app, SQL.apps, SQL.apps_by_id
 ADD, WRITE, USERS, DELETE = SQL.add_app, SQL.write_app, SQL.users, SQL.delete_app
-SET_HEALTH = SQL.set_app_health
+SET_HEALTH, BY_ITS_ID = SQL.set_app_health, SQL.app_by_its_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,12 @@ async def get(conn: Conn, org_id: UUID, app_id: UUID, *, lock: bool = False) -> 
     if row is None:
         raise NotFound(f"There is no OAuth app {app_id}. List those there are with GET /v1/oauth-apps.")
     return _from_row(row)
+
+
+async def by_id(conn: Conn, app_id: UUID) -> OAuthApp | None:
+    """The app, whoever's it is: for who proves by its secret that it is theirs."""
+    row = await conn.fetchrow(BY_ITS_ID, app_id)
+    return None if row is None else _from_row(row)
 
 
 async def list_(conn: Conn, org_id: UUID, filters: Filters, *, limit: int, after: UUID | None = None) -> list[OAuthApp]:

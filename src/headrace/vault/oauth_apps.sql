@@ -43,3 +43,8 @@ delete from oauth_apps where org_id = $1 and id = $2
 -- name: set_app_health
 update oauth_apps set health_status = $3, health_notes = $4, health_at = $5
 where org_id = $1 and id = $2 and (health_status, health_notes) is distinct from ($3, $4::jsonb)
+
+-- name: app_by_its_id
+select org_id, id, provider, name, client_id, secret_names, secrets, redirect_uris, properties, metadata,
+  health_status, health_notes, health_at, created_at, updated_at
+from oauth_apps where id = $1

@@ -53,12 +53,13 @@ class TokenEndpoint:
     """A token endpoint.
 
     `url(properties)` is where it is. `client_auth` says how the app proves itself: `basic` in the header, `body` among
-    the parameters, `none`. `encoding` is that of the parameters. `learn` picks from the answer the properties to be
-    kept; the refresh token of the answer is kept always, since any provider may send a new one.
+    the parameters, `secret` there without its id, `key` by the secret alone as the user of `basic`. `encoding` is that
+    of the parameters. `learn` picks from the answer the properties to be kept; the refresh token of the answer is kept
+    always, since any provider may send a new one.
     """
 
     url: Callable[[Properties], str]
-    client_auth: Literal["basic", "body", "none"] = "body"
+    client_auth: Literal["basic", "body", "secret", "key"] = "body"
     encoding: Literal["form", "json"] = "form"
     learn: Callable[[Mapping[str, Any]], Properties] = lambda answer: {}
     parameters: Callable[[Properties], Mapping[str, str]] = lambda properties: {}
@@ -82,15 +83,20 @@ class TokenEndpoint:
 
     def ask(self, given: Mapping[str, str], properties: Properties, app: App | None) -> Minting:
         """Send the parameters; what the answer gives. Raises GrantRefused."""
-        if app is None and self.client_auth != "none":
+        if app is None:
             raise GrantRefused("no OAuth app is named through which it could be refreshed", "app")
         form = {**given, **self.parameters(properties)}
         headers = {"accept": "application/json"}
-        if app is not None and self.client_auth == "body":
+        if self.client_auth == "body":
             form |= {"client_id": app.client_id, "client_secret": app.client_secret}
-        if app is not None and self.client_auth == "basic":
+        elif self.client_auth == "secret":
+            form |= {"client_secret": app.client_secret}
+        else:
             # RFC 6749 §2.3.1: both are form-encoded before they are joined.
-            pair = f"{quote(app.client_id, safe='')}:{quote(app.client_secret, safe='')}".encode()
+            user, password = (
+                (app.client_secret, "") if self.client_auth == "key" else (app.client_id, app.client_secret)
+            )
+            pair = f"{quote(user, safe='')}:{quote(password, safe='')}".encode()
             headers["authorization"] = f"Basic {b64encode(pair).decode()}"
         if self.encoding == "json":
             body, headers["content-type"] = orjson.dumps(form), "application/json"

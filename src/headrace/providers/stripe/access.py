@@ -30,7 +30,9 @@ from headrace.providers.kit import (
     retry_after_s,
 )
 from headrace.providers.kit.auth import bearer
+from headrace.providers.kit.oauth import TokenEndpoint, address, fixed
 from headrace.providers.kit.rows import Picker
+from headrace.vault.grants import Grant, Link
 
 VERSION = "2026-10-28.endive"
 """The API version that is asked for, whatever the account's default: the one of stripe-python 16.1.0
@@ -59,7 +61,26 @@ _account = Picker(
 
 
 def _is_test(properties: Properties, secret: str) -> bool:
-    return properties.get("test") is True or secret.startswith(("sk_test_", "rk_test_"))
+    """The key says it. Only a token that does not (of an OAuth grant, `test` being in the token endpoint's answer) is
+    believed by what was given."""
+    told = _told_by(secret)
+    return properties.get("test") is True if told is None else told
+
+
+def _told_by(secret: str) -> bool | None:
+    if secret.startswith(("sk_test_", "rk_test_")):
+        return True
+    return False if secret.startswith(("sk_live_", "rk_live_")) else None
+
+
+def _contradictions(secret_name: str) -> Callable[[Properties], Mapping[str, str]]:
+    def found(properties: Properties) -> Mapping[str, str]:
+        told, given = _told_by(str(properties[secret_name])), properties.get("test")
+        if told is None or given is None or told == given:
+            return {}
+        return {"test": f"contradicts the key, which is of {'test' if told else 'live'} mode; leave it out"}
+
+    return found
 
 
 def _mode_told(secret_name: str) -> Callable[[Properties], str]:
@@ -115,8 +136,20 @@ KEY = CredentialKind(
     sign=bearer("secret"),
     verify=_verify("secret"),
     mode_of=_mode_told("secret"),
+    contradictions=_contradictions("secret"),
     aliases={"secret_key": "secret"},
 )
+
+
+def _learn(answer: Mapping[str, Any]) -> Properties:
+    learned: dict[str, Any] = {name: answer[name] for name in ("stripe_user_id", "scope") if answer.get(name)}
+    if isinstance(answer.get("livemode"), bool):
+        learned["test"] = not answer["livemode"]
+    return learned
+
+
+_CONNECT = TokenEndpoint(fixed("https://connect.stripe.com/oauth/token"), client_auth="secret", learn=_learn)
+_APP_TOKENS = TokenEndpoint(fixed("https://api.stripe.com/v1/oauth/token"), client_auth="key", learn=_learn)
 
 OAUTH2 = CredentialKind(
     kind="stripe_oauth2",
@@ -132,8 +165,18 @@ OAUTH2 = CredentialKind(
     sign=bearer("access_token"),
     verify=_verify("access_token"),
     mode_of=_mode_told("access_token"),
+    contradictions=_contradictions("access_token"),
     account_of=lambda properties: str(properties["stripe_user_id"]) if properties.get("stripe_user_id") else None,
     older_names=("stripe_oauth",),
+    # Tokens of Stripe Apps live an hour, and their refresh tokens are spent (https://docs.stripe.com/stripe-apps/api-
+    # authentication/oauth). Those of Connect have no end: then there is nothing to refresh until it is taken back.
+    grant=Grant(_APP_TOKENS.refresh, spends=True, life_s=3600, hosts=("connect.stripe.com",)),
+    link=Link(
+        address=address(fixed("https://connect.stripe.com/oauth/authorize")),
+        exchange=_CONNECT.exchange,
+        parameters=lambda app, told: {"scope": "read_only"},
+        keeps_access_token=True,
+    ),
 )
 
 

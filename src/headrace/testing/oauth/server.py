@@ -83,6 +83,8 @@ class AuthorizationServer:
         else:
             back = {"code": self.grants.code(self.account, redirect_uri, query.get("code_challenge"))}
             back |= {"state": query["state"], **self._beside(request)}
+            if request.path == "/admin/oauth/authorize":
+                back = self.shopify_callback({**back, "shop": accounts.SHOP, "timestamp": "1795000000"})
         raise web.HTTPFound(f"{redirect_uri}?{urlencode(back)}")
 
     def _beside(self, request: web.Request) -> dict[str, str]:
