@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.stream.hashes import canon_hash, canonical, raw_hash
+from headrace.stream.hashes import canon_hash, canonical, raw_hash, same_content
 from headrace.stream.items import Canon
 
 PLAIN = Canon()
@@ -70,6 +70,15 @@ def test_order_space_and_escapes_do_not_matter(given_: Any) -> None:
 def test_different_values_have_different_forms(one: Any, other: Any) -> None:
     same = canonical(write(one).encode(), PLAIN) == canonical(write(other).encode(), PLAIN)
     assert same == (kind(one) == kind(other))
+
+
+@given(st.one_of(value, st.dictionaries(st.text(max_size=5), value, max_size=4)), st.data())
+def test_two_texts_are_the_same_exactly_when_their_forms_are(one: Any, data: st.DataObject) -> None:
+    other = data.draw(st.one_of(st.just(one), value))
+    if isinstance(one, dict) and one:
+        other = data.draw(st.sampled_from([other, {**one, next(iter(one)): data.draw(value)}]))
+    texts = write(one).encode(), write(other, spaces=" ", backwards=True, escape=True).encode()
+    assert same_content(*texts) == (canonical(texts[0], PLAIN) == canonical(texts[1], PLAIN))
 
 
 @given(number, number)

@@ -12,7 +12,7 @@ from typing import Any
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.stream.codec import unpack
-from headrace.stream.hashes import canon_hash
+from headrace.stream.hashes import canon_hash, same_content
 from headrace.stream.incoming import NEWER, OLDER, UNCLEAR, Incoming, order
 from headrace.stream.items import Canon, Delete, Fence, Mention, Record
 
@@ -182,7 +182,11 @@ async def _compare_contents(
     canons: Mapping[str, Canon],
     changes: Changes,
 ) -> None:
-    """Other bytes need not be other content: the canonical forms decide, made of the held data when first needed."""
+    """Other bytes need not be other content: the canonical forms decide, made of the held data when first needed.
+
+    With volatile fields the bytes differ at each reading, so the hash of the form is kept: the held data is read once.
+    Without, bytes that differ are a change but for rare cases, and a hash would seldom be asked for.
+    """
     wanted = [
         over.new.record_id
         for over, held, _ in doubtful
@@ -196,10 +200,13 @@ async def _compare_contents(
         item = over.new.item
         assert isinstance(item, Record)
         canon = canons.get(item.collection, _PLAIN)
-        over.canon_hash, over.canon_version = canon_hash(item.raw, canon), canon.version
         payload = payloads.get(over.new.record_id)
-        before = held.canon_hash if payload is None else canon_hash(payload, canon)
-        if over.canon_hash == before:
+        if payload is None or canon.volatile:
+            over.canon_hash, over.canon_version = canon_hash(item.raw, canon), canon.version
+            same = over.canon_hash == (held.canon_hash if payload is None else canon_hash(payload, canon))
+        elif same := same_content(payload, item.raw):
+            over.canon_hash, over.canon_version = canon_hash(item.raw, canon), canon.version
+        if same:
             changes.unchanged += 1
             # With volatile fields the bytes differ at each reading: only what saves work the next time is written.
             if verdict == NEWER and (payload is not None or not canon.volatile):
