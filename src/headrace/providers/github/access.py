@@ -183,7 +183,7 @@ APP = CredentialKind(
     older_names=("github",),
     needs_oauth_app=True,
     grant=Grant(_mint, of=("installation_id",)),
-    link=Link(address=_install, exchange=_exchange, callback=_installed),
+    link=Link(address=_install, exchange=_exchange, callback=_installed, standard=False),
 )
 
 TOKEN = CredentialKind(
