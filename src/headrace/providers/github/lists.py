@@ -147,8 +147,8 @@ def stamp(moment: datetime) -> str:
 def since(listed: Rowed) -> PageFunction:
     """A list that takes `since`, sorted by update, oldest first, by keyset: each page begins a second before the last
     row of the page before. So a row that changes meanwhile, or goes, moves no other one over the edge of a page, which
-    is what page numbers would lead to. Within a second with more rows than a page holds, and where a server neither
-    sorts nor filters, the Link header leads on."""
+    is what page numbers would lead to. Where that would show the same page again (more rows in two seconds than it
+    holds), and where a server neither sorts nor filters, the Link header leads on."""
 
     def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         place = cursor or {}
@@ -163,7 +163,7 @@ def since(listed: Rowed) -> PageFunction:
         if found.next is None or (not plain and window.hi is not None and times and times[-1] >= window.hi):
             return Page(_items(records, window))
         step = None if plain or not times else stamp(times[-1] - SECOND)
-        if step is not None and (bound is None or step > bound):
+        if step is not None and step > stamp(times[0]):
             return Page(_items(records, window), next={"since": step})
         return Page(_items(records, window), next={**found.next, "since": bound, "plain": plain})
 
@@ -212,7 +212,7 @@ def by_birth(listed: Rowed) -> PageFunction:
         if found.next is None:
             return Page(items)
         step = None if plain or not times else stamp(times[-1])
-        if step is not None and (until is None or step < until):
+        if step is not None and step < stamp(times[0]):
             return Page(items, next={"until": step})
         return Page(items, next={**found.next, "until": until, "plain": plain})
 

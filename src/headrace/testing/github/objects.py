@@ -104,6 +104,10 @@ def _plain(kind: str, path: str) -> Callable[[Birth], Json]:
     return make
 
 
+def _without(base: Callable[[Birth], Json], *names: str) -> Callable[[Birth], Json]:
+    return lambda birth: {name: value for name, value in base(birth).items() if name not in names}
+
+
 def _with(base: Callable[[Birth], Json], more: Callable[[Birth], Json]) -> Callable[[Birth], Json]:
     return lambda birth: {**base(birth), **more(birth)}
 
@@ -128,7 +132,8 @@ def _issue(birth: Birth) -> Json:
 
 def _pull(birth: Birth) -> Json:
     tip = {"label": "mill:wheel", "ref": f"wheel-{birth.number}", "sha": sha(f"pull {birth.id}"), "user": birth.user}
-    return {**_issue(birth), "merged_at": None, "draft": False, "head": tip, "base": {**tip, "ref": "main"}}
+    shared = {name: value for name, value in _issue(birth).items() if name not in ("comments", "repository_url")}
+    return {**shared, "merged_at": None, "draft": False, "head": tip, "base": {**tip, "ref": "main"}}
 
 
 def sha(text: str) -> str:
@@ -237,7 +242,7 @@ def _alert(path: str) -> Callable[[Birth], Json]:
 
 
 def _advisory(birth: Birth) -> Json:
-    made = _plain("GA", "security-advisories/{id}")(birth)
+    made = _without(_plain("GA", "security-advisories/{id}"), "id", "node_id")(birth)
     return {"ghsa_id": f"GHSA-{birth.id:04x}", "summary": "Ice", "state": "published", "severity": "low", **made}
 
 
@@ -283,6 +288,7 @@ MAKERS: dict[str, Callable[[Birth], Json]] = {
         _plain("WFR", "actions/runs/{id}"),
         lambda b: {
             "name": "mill",
+            "jobs_url": f"%API%/repos/%REPO%/actions/runs/{b.id}/jobs",
             "run_number": b.number,
             "run_attempt": 1,
             "status": "queued",
@@ -294,15 +300,22 @@ MAKERS: dict[str, Callable[[Birth], Json]] = {
         },
     ),
     "job": _with(
-        _plain("CR", "actions/jobs/{id}"),
+        _without(_plain("CR", "actions/jobs/{id}"), "updated_at"),
         lambda b: {"run_id": b.parent["id"], "name": "grind", "status": "queued", "conclusion": None, "steps": []},
     ),
     "deployment": _with(
-        _plain("DE", "deployments/{id}"),
-        lambda b: {"sha": sha(f"deploy {b.id}"), "ref": "main", "task": "deploy", "payload": {}, "environment": "mill"},
+        _without(_plain("DE", "deployments/{id}"), "html_url"),
+        lambda b: {
+            "statuses_url": f"%API%/repos/%REPO%/deployments/{b.id}/statuses",
+            "sha": sha(f"deploy {b.id}"),
+            "ref": "main",
+            "task": "deploy",
+            "payload": {},
+            "environment": "mill",
+        },
     ),
     "deployment_status": _with(
-        _plain("DS", "deployments/{parent}/statuses/{id}"),
+        _without(_plain("DS", "deployments/{parent}/statuses/{id}"), "html_url"),
         lambda b: {"state": "pending", "description": "", "environment": "mill"},
     ),
     "branch": _with(_named("branch"), lambda b: {"protected": False}),
