@@ -1,7 +1,8 @@
 """Records as they are shown: the provider's bytes are spliced in, never read and written again."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -30,44 +31,27 @@ async def syncs_of(services: Services, org_id: UUID, records: Iterable[StoredRec
 
 
 class Renderer:
-    """Renders the records of one answer: what they have in common is made once per sync."""
+    """Renders the records of one answer: what they have in common is made once per sync and collection."""
 
     def __init__(self, found: Mapping[UUID, Sync]) -> None:
-        self._common = {sync_id: _Common(sync) for sync_id, sync in found.items()}
+        self._syncs = found
+        self._common: dict[tuple[UUID, str], str] = {}
 
-    def record(self, record: StoredRecord) -> dict[str, Any] | None:
+    def record(self, record: StoredRecord) -> Fragment | None:
         """The record, for `dumps`; None when its sync is gone."""
-        common = self._common.get(record.sync_id)
-        if common is None:
-            return None
-        return {
-            "id": str(record.record_id),
-            "stream_id": common.stream_id,
-            "provider": common.provider,
-            "collection_id": record.collection_id,
-            "sync_id": common.sync_id,
-            "sync": common.sync,
-            "upstream_id": record.upstream_id,
-            "updated_idx": record.updated_idx,
-            "deleted": record.deleted,
-            "upstream_created_at": _moment(record.upstream_created_at),
-            "upstream_updated_at": _moment(record.upstream_updated_at),
-            "inserted_at": _moment(record.inserted_at),
-            "data": Fragment(record.data),
-        }
+        made = self._record(record)
+        return None if made is None else Fragment(made)
 
-    def event(self, event: StoredEvent) -> dict[str, Any] | None:
+    def event(self, event: StoredEvent) -> Fragment | None:
         """The event, for `dumps`; None when its sync is gone."""
-        record = self.record(event)
+        record = self._record(event)
         if record is None:
             return None
-        return {
-            "event": event.event,
-            "event_id": str(event_id(event.record_id, event.updated_idx)),
-            "event_inserted_at": _moment(event.appended_at),
-            "changes": Fragment(event.changes),
-            **record,
-        }
+        head = (
+            f'{{"event":"{event.event}","event_id":"{event_id(event.record_id, event.updated_idx)}",'
+            f'"event_inserted_at":{_moment(event.appended_at)},"changes":'
+        )
+        return Fragment(b"".join((head.encode(), event.changes, b",", record[1:])))
 
     def message(self, entry: Entry) -> dict[str, Any] | None:
         """`record` or `event` of a message; None when the sync is gone."""
@@ -77,34 +61,68 @@ class Renderer:
         record = self.record(entry)
         return None if record is None else {"record": record}
 
-    def events(self, events: Iterable[StoredEvent]) -> list[dict[str, Any]]:
+    def events(self, events: Iterable[StoredEvent]) -> list[Fragment]:
         """Those whose sync is there."""
         return [one for event in events if (one := self.event(event)) is not None]
 
-    def records(self, records: Iterable[StoredRecord]) -> list[dict[str, Any]]:
+    def records(self, records: Iterable[StoredRecord]) -> list[Fragment]:
         """Those whose sync is there."""
         return [one for record in records if (one := self.record(record)) is not None]
 
+    def _record(self, record: StoredRecord) -> bytes | None:
+        kind = (record.sync_id, record.collection_id)
+        common = self._common.get(kind)
+        if common is None:
+            sync = self._syncs.get(record.sync_id)
+            if sync is None:
+                return None
+            common = self._common[kind] = _common(sync, record.collection_id)
+        head = (
+            f'{{"id":"{record.record_id}",{common},"upstream_id":{_json(record.upstream_id)},'
+            f'"updated_idx":{record.updated_idx},"deleted":{"true" if record.deleted else "false"},'
+            f'"upstream_created_at":{_moment(record.upstream_created_at)},'
+            f'"upstream_updated_at":{_moment(record.upstream_updated_at)},'
+            f'"inserted_at":{_moment(record.inserted_at)},"data":'
+        )
+        return b"".join((head.encode(), record.data, b"}"))
 
-class _Common:
-    """What the records of a sync have in common."""
 
-    def __init__(self, sync: Sync) -> None:
-        self.stream_id = str(sync.stream_id)
-        self.sync_id = str(sync.id)
-        self.provider = sync.provider
-        shown = {"id": self.sync_id, "external_id": sync.external_id, "metadata": Fragment(sync.metadata)}
-        self.sync = Fragment(orjson.dumps(shown))
+def _common(sync: Sync, collection_id: str) -> str:
+    """What the records of a sync's collection have in common: members of the object, as JSON."""
+    shown = {"id": str(sync.id), "external_id": sync.external_id, "metadata": Fragment(sync.metadata)}
+    members = {
+        "stream_id": str(sync.stream_id),
+        "provider": sync.provider,
+        "collection_id": collection_id,
+        "sync_id": str(sync.id),
+        "sync": shown,
+    }
+    return orjson.dumps(members)[1:-1].decode()
 
 
 def dumps(content: Any) -> bytes:
     """The JSON of an answer with rendered records in it."""
-    return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(content)
 
 
-def _moment(moment: datetime | None) -> datetime | Fragment | None:
-    """A moment in UTC, in the form of `clock.iso` once it is dumped, at an eighth of the cost. orjson leaves
-    microseconds out where there are none."""
-    if moment is None or moment.microsecond:
-        return moment
-    return Fragment(orjson.dumps(moment, option=orjson.OPT_UTC_Z)[:-2] + b'.000000Z"')
+def _json(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SIXTY = tuple(f"{number:02}" for number in range(60))
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%d").zfill(10)
+
+
+def _moment(moment: datetime | None) -> str:
+    """As JSON, in the form of `clock.iso`, at a fraction of the cost."""
+    if moment is None:
+        return "null"
+    since = moment - _EPOCH
+    minutes, seconds = divmod(since.seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f'"{_day(since.days)}T{_SIXTY[hour]}:{_SIXTY[minute]}:{_SIXTY[seconds]}.{since.microseconds:06}Z"'

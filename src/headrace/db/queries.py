@@ -11,8 +11,10 @@ Load a file and take its blocks at module level, so that a name that is not ther
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from importlib.resources import files
+from typing import TypeAlias
 from uuid import UUID
 
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -62,8 +64,28 @@ def parse(source: str, text: str) -> Queries:
     return Queries(source, blocks)
 
 
-def inline(statements: str, *values: UUID | int) -> str:
+Inlined: TypeAlias = UUID | int | datetime | Sequence[UUID] | Sequence[int] | None
+
+
+def inline(statements: str, *values: Inlined) -> str:
     """The statements with `values` written in for $1, $2, …, for the simple protocol: several statements in one trip
-    to the server, which takes no parameters. Ids and whole numbers only: nothing that could end a literal."""
-    written = [f"'{UUID(bytes=value.bytes)}'::uuid" if isinstance(value, UUID) else f"{int(value)}" for value in values]
+    to the server, which takes no parameters. No text among them: nothing that could end a literal."""
+    written = [_literal(value) for value in values]
     return _PARAMETER.sub(lambda match: written[int(match.group(1)) - 1], _COMMENT.sub("", statements))
+
+
+def _literal(value: Inlined) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, UUID):
+        return f"'{UUID(bytes=value.bytes)}'::uuid"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{int(value)}"
+    if isinstance(value, datetime):
+        return f"'{value.isoformat()}'::timestamptz"
+    kind = "uuid" if value and isinstance(value[0], UUID) else "bigint"
+    return (
+        f"'{{{','.join(str(UUID(bytes=v.bytes)) if isinstance(v, UUID) else str(int(v)) for v in value)}}}'::{kind}[]"
+    )

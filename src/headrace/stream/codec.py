@@ -52,12 +52,25 @@ def unpack(codec: int, data: bytes) -> bytes:
     """The JSON text that `pack` was given, byte for byte."""
     if codec == PLAIN:
         return data
+    raw: bytes = _decompressor().decompress(data)
+    return raw
+
+
+def unpack_all(payloads: Sequence[tuple[int, bytes]]) -> list[bytes]:
+    """The JSON texts of many payloads, by one call, as `pack` makes them."""
+    frames: list[bytes | bytearray | memoryview[int]] = [data for codec, data in payloads if codec != PLAIN]
+    if not frames:
+        return [data for _, data in payloads]
+    unpacked = iter(_decompressor().multi_decompress_to_buffer(frames))
+    return [data if codec == PLAIN else next(unpacked).tobytes() for codec, data in payloads]
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
     try:
-        decompressor = _own.decompressor
+        decompressor: zstandard.ZstdDecompressor = _own.decompressor
     except AttributeError:
         decompressor = _own.decompressor = zstandard.ZstdDecompressor()
-    raw: bytes = decompressor.decompress(data)
-    return raw
+    return decompressor
 
 
 def check(raw: bytes, what: str) -> None:

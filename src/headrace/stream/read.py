@@ -1,14 +1,15 @@
 """Reading the log by cursor."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.stream.codec import unpack
+from headrace.stream.codec import PLAIN, unpack_all
 
 _SQL = load(__package__, "read.sql")
 _READ_AFTER = _SQL.read_after
@@ -16,6 +17,8 @@ _READ_LATEST = _SQL.read_latest
 _READ_RECORD = _SQL.read_record
 _READ_HEAD = _SQL.read_head
 _COUNT_LIVING = _SQL.count_living
+
+_OFF_THE_LOOP = 32
 
 MOST_BYTES = 32 << 20
 """An answer carries at most this much data, and at least one record."""
@@ -35,13 +38,37 @@ class StoredRecord:
     upstream_updated_at: datetime
     inserted_at: datetime
     data: bytes
+    codec: int = field(default=PLAIN, kw_only=True)
+    """How `data` lies while the record is still packed."""
+
+
+def packed(rows: Iterable[Any]) -> list[StoredRecord]:
+    """Rows of (the fields of StoredRecord up to inserted_at, codec, data), to be opened before they are read."""
+    return [
+        StoredRecord(a, b, c, d, e, f, g, h, i, data, codec=codec) for a, b, c, d, e, f, g, h, i, codec, data in rows
+    ]
 
 
 def stored(rows: Iterable[Any]) -> list[StoredRecord]:
-    """Rows of (the fields of StoredRecord up to inserted_at, codec, data)."""
-    return [
-        StoredRecord(a, b, c, d, e, f, g, h, i, unpack(codec, data)) for a, b, c, d, e, f, g, h, i, codec, data in rows
-    ]
+    """The same, opened."""
+    records = packed(rows)
+    open_all(records)
+    return records
+
+
+def open_all(records: Sequence[StoredRecord]) -> None:
+    """Unpack what is still packed."""
+    texts = unpack_all([(record.codec, record.data) for record in records])
+    for record, text in zip(records, texts, strict=True):
+        record.data, record.codec = text, PLAIN
+
+
+async def opened(records: Sequence[StoredRecord]) -> None:
+    """`open_all`, of many in a thread: one call unpacks them all and lets go of the interpreter's lock."""
+    if len(records) >= _OFF_THE_LOOP:
+        await asyncio.to_thread(open_all, records)
+    else:
+        open_all(records)
 
 
 async def read_after(
@@ -75,7 +102,9 @@ async def read_after(
         upstream_id,
         deleted,
     )
-    return stored(rows)
+    records = packed(rows)
+    await opened(records)
+    return records
 
 
 async def latest(conn: Conn, stream_id: UUID, limit: int) -> list[StoredRecord]:

@@ -23,6 +23,7 @@ from headrace.stream.consumers.state import Settle, State
 from headrace.stream.consumers.storage import Key
 from headrace.stream.consumers.tokens import Delivery, Tokens
 from headrace.stream.consumers.turn import Taken, take_turn
+from headrace.stream.read import opened
 from headrace.stream.wake import Wakeups
 
 MOST_WAITING = 100
@@ -256,8 +257,9 @@ class Desk:
     ) -> None:
         """Answer what a turn did, once it is on the disk."""
         try:
-            if settlings or any(records for _, records, *_ in answers):
-                await self._flush.wait()
+            entries = [entry for _, records, *_ in answers for entry in records]
+            if settlings or entries:
+                await asyncio.gather(self._flush.wait(), opened(entries))
         except BaseException as error:
             self._fail(_Work([*settlings], [receive for receive, *_ in answers]), error)
             return

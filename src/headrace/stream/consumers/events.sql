@@ -2,9 +2,10 @@
 -- The head, and visible events past the position and up to $3 that pass the filters, at most $4; without their data
 -- from where it would be more than $5 bytes. One row with the head alone when there is none. One snapshot: up to the
 -- head, all that is there is seen.
-select h.head, v.record_id, v.sync_id, v.collection_id, v.upstream_id, v.updated_idx, v.deleted, v.upstream_created_at,
+select v.record_id, v.sync_id, v.collection_id, v.upstream_id, v.updated_idx, v.deleted, v.upstream_created_at,
   v.upstream_updated_at, v.inserted_at, v.event, v.appended_at, v.changes, v.codec,
-  case when v.total <= $5 then v.data end as data
+  case when v.total <= $5 then v.data end as data,
+  h.head, v.total
 from (select g.head from stream_heads g where g.stream_id = $1 order by g.head desc limit 1) h
 left join (
   select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) as total
@@ -111,9 +112,8 @@ limit 1
 
 -- name: list_dead
 -- By number; past $3 when given.
-select d.idx, d.deliveries, d.reason, d.dead_at,
-  e.record_id, e.sync_id, e.collection_id, e.upstream_id, e.updated_idx, e.deleted, e.upstream_created_at,
-  e.upstream_updated_at, e.inserted_at, e.event, e.appended_at, e.changes, e.codec, e.data
+select e.record_id, e.sync_id, e.collection_id, e.upstream_id, e.updated_idx, e.deleted, e.upstream_created_at,
+  e.upstream_updated_at, e.inserted_at, e.event, e.appended_at, e.changes, e.codec, e.data, d.idx, d.deliveries, d.reason, d.dead_at
 from dead_letters d
 join events e on e.stream_id = $1 and e.updated_idx = d.idx
 where d.stream_id = $1 and d.consumer_id = $2 and d.idx > $3

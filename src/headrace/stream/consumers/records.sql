@@ -2,8 +2,9 @@
 -- The head, and visible records past the position and up to $3 that pass the filters, at most $4; without their data
 -- from where it would be more than $5 bytes. One row with the head alone when there is none. One snapshot: up to the
 -- head, all that is there is seen.
-select h.head, v.record_id, v.sync_id, v.collection_id, v.upstream_id, v.updated_idx, v.deleted, v.upstream_created_at,
-  v.upstream_updated_at, v.inserted_at, v.codec, case when v.total <= $5 then v.data end as data
+select v.record_id, v.sync_id, v.collection_id, v.upstream_id, v.updated_idx, v.deleted, v.upstream_created_at,
+  v.upstream_updated_at, v.inserted_at, v.codec, case when v.total <= $5 then v.data end as data,
+  h.head, v.total
 from (select g.head from stream_heads g where g.stream_id = $1 order by g.head desc limit 1) h
 left join (
   select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) as total
@@ -102,9 +103,8 @@ limit 1
 
 -- name: list_dead
 -- By record; past $3 when given.
-select d.idx, d.deliveries, d.reason, d.dead_at,
-  r.record_id, r.sync_id, r.collection_id, r.upstream_id, r.updated_idx, r.deleted, r.upstream_created_at,
-  r.upstream_updated_at, r.inserted_at, r.codec, r.data
+select r.record_id, r.sync_id, r.collection_id, r.upstream_id, r.updated_idx, r.deleted, r.upstream_created_at,
+  r.upstream_updated_at, r.inserted_at, r.codec, r.data, d.idx, d.deliveries, d.reason, d.dead_at
 from dead_letters d
 join records r on r.stream_id = $1 and r.record_id = d.record_id
 where d.stream_id = $1 and d.consumer_id = $2 and ($3::uuid is null or d.record_id > $3)

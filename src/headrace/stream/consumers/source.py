@@ -10,8 +10,8 @@ from uuid import UUID
 from headrace.db.pool import Conn
 from headrace.db.queries import Queries, load
 from headrace.stream.consumers.state import Message, State
-from headrace.stream.events.reading import StoredEvent, stored_events
-from headrace.stream.read import MOST_BYTES, StoredRecord, stored
+from headrace.stream.events.reading import StoredEvent, packed_events
+from headrace.stream.read import MOST_BYTES, StoredRecord, opened, packed
 
 MOST_NUMBER = 2**53 - 1
 
@@ -20,10 +20,12 @@ Entry: TypeAlias = StoredRecord | StoredEvent
 
 @dataclass(slots=True)
 class Window:
-    """Entries past a position. `heavy`: more follow, but of more bytes than there was room for."""
+    """Entries past a position, packed, of `size` bytes of data. `heavy`: more follow, but of more bytes than there was
+    room for."""
 
     head: int
     entries: Sequence[Entry]
+    size: int
     heavy: bool
 
 
@@ -60,9 +62,12 @@ class Source(ABC):
         `left` bytes."""
         filters = state.settings.filters.parameters()
         rows = await conn.fetch(self._read_new, stream_id, after, up_to, limit, left, *filters)
-        fitting = list(takewhile(lambda row: row["data"] is not None, rows))
-        there = len(rows) if rows[0]["updated_idx"] is not None else 0
-        return Window(rows[0]["head"], self.entries(row for _, *row in fitting), len(fitting) < there)
+        head, total = rows[0]["head"], rows[-1]["total"]
+        if total is None:
+            return Window(head, [], 0, heavy=False)
+        fitting = rows if total <= left else list(takewhile(lambda row: row["data"] is not None, rows))
+        size = fitting[-1]["total"] if fitting else 0
+        return Window(head, self.entries(fitting, beside=2), size, heavy=len(fitting) < len(rows))
 
     async def count_new(self, conn: Conn, stream_id: UUID, state: State, most: int) -> tuple[int, int]:
         """(messages past the position that are not held back, those that are), counted up to `most`."""
@@ -105,8 +110,9 @@ class Source(ABC):
     ) -> list[tuple[Any, Entry]]:
         """(idx, deliveries, reason, dead_at) with the entry of messages set aside, behind the place `after`."""
         rows = await conn.fetch(self._list_dead, stream_id, consumer_id, self._behind(after), limit)
-        entries = self.entries(tuple(row)[4:] for row in rows)
-        return [(tuple(row)[:4], entry) for row, entry in zip(rows, entries, strict=True)]
+        entries = self.entries(rows, beside=4)
+        await opened(entries)
+        return [(tuple(row)[-4:], entry) for row, entry in zip(rows, entries, strict=True)]
 
     @abstractmethod
     async def take_dead(
@@ -121,11 +127,11 @@ class Source(ABC):
 
     @abstractmethod
     async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
-        """What is to be handed out again, as far as it still stands."""
+        """What is to be handed out again, packed, as far as it still stands."""
 
     @abstractmethod
-    def entries(self, rows: Iterable[Any]) -> Sequence[Entry]:
-        """Of rows that the statements give, without what is not the entry's own."""
+    def entries(self, rows: Iterable[Any], *, beside: int) -> Sequence[Entry]:
+        """Of rows that the statements give, packed. The last `beside` columns are not the entry's."""
 
     @abstractmethod
     async def _due_rows(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> Sequence[Any]:
@@ -143,10 +149,10 @@ class _Records(Source):
 
     async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
         ids, idxs = [each.message.record_id for each in due], [each.idx for each in due]
-        return stored(await conn.fetch(self._read_again, stream_id, ids, idxs))
+        return packed(await conn.fetch(self._read_again, stream_id, ids, idxs))
 
-    def entries(self, rows: Iterable[Any]) -> Sequence[Entry]:
-        return stored(rows)
+    def entries(self, rows: Iterable[Any], *, beside: int) -> Sequence[Entry]:
+        return packed(row[:-beside] for row in rows)
 
     async def _due_rows(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> Sequence[Any]:
         return await conn.fetch(self._read_due, stream_id, [message.record_id for message in messages])
@@ -163,10 +169,10 @@ class _Events(Source):
         return 0 if place is None else min(place.int, MOST_NUMBER)
 
     async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
-        return stored_events(await conn.fetch(self._read_again, stream_id, [each.idx for each in due]))
+        return packed_events(await conn.fetch(self._read_again, stream_id, [each.idx for each in due]))
 
-    def entries(self, rows: Iterable[Any]) -> Sequence[Entry]:
-        return stored_events(rows)
+    def entries(self, rows: Iterable[Any], *, beside: int) -> Sequence[Entry]:
+        return packed_events(row[:-beside] for row in rows)
 
     async def _due_rows(self, conn: Conn, stream_id: UUID, state: State, messages: Sequence[Message]) -> Sequence[Any]:
         columns = [(message.record_id, message.idx, message.waiting) for message in messages]

@@ -29,6 +29,8 @@ _DELETE_GROUP = _SQL.delete_group
 _INSERT_DEAD_LETTERS = _SQL.insert_dead_letters
 _APPEND_POSITION = _SQL.append_position
 
+_LITTLE = 100  # messages
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -61,9 +63,13 @@ async def turn(conn: Conn, key: Key, known: State | None) -> AsyncIterator[State
 
 
 async def commit(conn: Conn, key: Key, state: State, position: int, now: datetime) -> None:
-    """Write what the turn changed, with the position, and commit."""
-    await _write_changes(conn, key, state, now)
-    await conn.execute(inline(_END_TURN, *_place(key, state, position)))
+    """Write what the turn changed, with the position, and commit: where that is little, in one trip."""
+    statements = _small(key, state)
+    if statements is None:
+        statements = []
+        await _write_changes(conn, key, state, now)
+    statements.append(inline(_END_TURN, *_place(key, state, position)))
+    await conn.execute(";\n".join(statements))
     state.written(position)
 
 
@@ -95,6 +101,21 @@ async def write(conn: Conn, key: Key, state: State, now: datetime) -> None:
 def _place(key: Key, state: State, position: int) -> tuple[UUID, UUID, int, int, int, int, int]:
     generation = state.settings.generation
     return key.stream_id, key.consumer_id, generation, state.turn, position, state.low_group, state.dead
+
+
+def _small(key: Key, state: State) -> list[str] | None:
+    """What the turn changed, as text; None where it is so much that the trips saved are worth less than the text."""
+    written = [*state.new.values(), *state.touched.values()]
+    if state.dead_letters or len(state.dropped) + sum(len(group.messages) for group in written) > _LITTLE:
+        return None
+    who = (key.stream_id, key.consumer_id)
+    statements = [
+        inline(_INSERT_GROUP, *who, each.group_id, each.turn, each.handed_out, each.due_at, *_arrays(each))
+        for each in state.new.values()
+    ]
+    statements += [inline(_REWRITE_GROUP, *who, each.group_id, *_arrays(each)) for each in state.touched.values()]
+    statements += [inline(_DELETE_GROUP, *who, group_id) for group_id in state.dropped]
+    return statements
 
 
 async def _write_changes(conn: Conn, key: Key, state: State, now: datetime) -> None:

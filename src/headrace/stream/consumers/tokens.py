@@ -2,9 +2,9 @@
 
 import binascii
 import hmac
-from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
+from typing import NamedTuple
 from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as FastUUID
@@ -16,8 +16,7 @@ _MAC_BYTES = 12
 _LENGTH = (_BODY.size + _MAC_BYTES) * 4 // 3  # a multiple of three bytes: no padding
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One delivery of one version of a record: the `turn` of the consumer that handed it out tells it from others."""
 
     record_id: UUID

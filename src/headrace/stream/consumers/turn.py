@@ -45,6 +45,7 @@ class _Scan:
     fresh: list[Entry]
     behind: dict[UUID, int]
     position: int
+    size: int
     passed: int
     head: int | None
 
@@ -61,8 +62,9 @@ async def take_turn(
 ) -> tuple[State, Taken]:
     """Settle, then fill one answer for each of `sizes`, as far as there is something.
 
-    Returns the state as of this turn. When it raises, nothing was done, or the outcome is unknown: `known` must not be
-    used again. `again_first` tells who gets the odd place where redeliveries and new messages share an answer.
+    Returns the state as of this turn, and the answers, packed. When it raises, nothing was done, or the outcome is
+    unknown: `known` must not be used again. `again_first` tells who gets the odd place where redeliveries and new
+    messages share an answer.
     """
     async with storage.turn(conn, key, known) as state:
         for settle in settles:
@@ -87,7 +89,7 @@ async def _fill(
     taken_up = sum(each.size for each in first)
     scan = await _scan(conn, key, state, min(state.room, wanted - len(first)), MOST_BYTES - taken_up)
     taken.passed, taken.head = scan.passed, scan.head
-    again = _within_bytes(due[: wanted - len(scan.fresh)], sum(len(entry.data) for entry in scan.fresh))
+    again = _within_bytes(due[: wanted - len(scan.fresh)], scan.size)
     payloads = await _again(conn, key, state, again)
     answers = _shares(sizes, [(each, r) for each in again if (r := payloads.get(each.message.record_id))], scan.fresh)
     for answer, (repeated, fresh) in zip(taken.answers, answers, strict=True):
@@ -155,7 +157,7 @@ async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Sc
     The search goes in windows that grow, so that neither a filter that lets little through nor a stretch of numbers
     that are gone makes one statement long.
     """
-    scan = _Scan([], {}, state.position, 0, None)
+    scan = _Scan([], {}, state.position, 0, 0, None)
     if most <= 0:
         return scan
     source = source_of(every=state.settings.every)
@@ -174,7 +176,8 @@ async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Sc
             else:
                 fresh[entry.record_id] = entry
             scan.position = entry.updated_idx
-            left -= len(entry.data)
+        left -= window.size
+        scan.size += window.size
         scan.passed += len(window.entries)
         if window.heavy or len(fresh) >= most:
             break

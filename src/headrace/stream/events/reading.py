@@ -8,8 +8,7 @@ from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.stream.codec import unpack
-from headrace.stream.read import MOST_BYTES, StoredRecord, collections_like
+from headrace.stream.read import MOST_BYTES, StoredRecord, collections_like, opened
 
 _READ_AFTER = load(__package__, "events.sql").read_after
 
@@ -26,10 +25,10 @@ class StoredEvent(StoredRecord):
     changes: bytes
 
 
-def stored_events(rows: Iterable[Any]) -> list[StoredEvent]:
-    """Rows of (the fields of StoredEvent up to appended_at, changes, codec, data)."""
+def packed_events(rows: Iterable[Any]) -> list[StoredEvent]:
+    """Rows of (the fields of StoredEvent up to appended_at, changes, codec, data), to be opened as records are."""
     return [
-        StoredEvent(a, b, c, d, e, f, g, h, i, unpack(codec, data), event, at, changes or b"{}")
+        StoredEvent(a, b, c, d, e, f, g, h, i, data, event, at, changes or b"{}", codec=codec)
         for a, b, c, d, e, f, g, h, i, event, at, changes, codec, data in rows
     ]
 
@@ -50,4 +49,6 @@ async def read_after(
     """Events with a number above `after`; see `stream.read.read_after`. `deleted`: whether it tells of a deletion."""
     like = collections_like(provider)
     filters = (sync_ids, like, collection_ids, upstream_id, deleted)
-    return stored_events(await conn.fetch(_READ_AFTER, stream_id, after, limit, max_bytes, *filters))
+    events = packed_events(await conn.fetch(_READ_AFTER, stream_id, after, limit, max_bytes, *filters))
+    await opened(events)
+    return events
