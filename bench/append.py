@@ -1,6 +1,8 @@
-"""Append: new records, changed ones, and the same again, through `stream.append` on an embedded server.
+"""Append: new records, the same again, and changed ones, through `stream.append` on an embedded server: by one writer,
+and by sixteen on one stream against the same sixteen with a stream each, where no number waits for another. Then the
+room that they take on disk.
 
-python bench/append.py [--quick] [--batch 1000] [--writers 1]
+python -m bench.append [--quick] [--records 64000] [--batch 1000] [--writers 16]
 """
 
 import argparse
@@ -12,11 +14,11 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import orjson
 import psutil
 
+from bench.report import figure
 from headrace.db.launcher import EmbeddedPostgres
 from headrace.db.migrate import migrate
 from headrace.db.pool import Database
@@ -64,13 +66,20 @@ def batches(first: int, total: int, size: int, revision: int) -> list[Batch]:
     return made
 
 
+GOALS = {"unchanged": 80_000, "changed": 15_000}
+AT_LEAST = 0.55
+"""Of the rate of writers that need no common order, so much is to be left to those on one stream."""
+
+
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """Records a second, and microseconds of processor time a record, here and in the server."""
+class Spent:
+    """Records a second, microseconds of processor time a record, here and in the server, and what a row of `records`
+    then takes on disk, indexes and dead rows included."""
 
     rate: float
     client_us: float
     server_us: float
+    disk: float
 
 
 def server_seconds(pid: int) -> float:
@@ -79,10 +88,10 @@ def server_seconds(pid: int) -> float:
     return sum(sum(each.cpu_times()[:4]) for each in (server, *server.children(recursive=True)) if each.is_running())
 
 
-async def timed(db: Database, fence: Fence, work: list[list[Batch]]) -> tuple[float, int]:
-    """(records/s, records that were not unchanged) of writers that work side by side on one stream."""
+async def timed(db: Database, fences: list[Fence], work: list[list[Batch]]) -> tuple[float, int]:
+    """(records/s, records that were not unchanged) of writers that work side by side."""
 
-    async def write(own: list[Batch]) -> int:
+    async def write(fence: Fence, own: list[Batch]) -> int:
         changed = 0
         for batch in own:
             done = await append(db, fence, batch, {}, db.clock.now())
@@ -90,40 +99,55 @@ async def timed(db: Database, fence: Fence, work: list[list[Batch]]) -> tuple[fl
         return changed
 
     start = time.perf_counter()
-    changed = sum(await asyncio.gather(*map(write, work)))
+    changed = sum(await asyncio.gather(*map(write, fences, work)))
     seconds = time.perf_counter() - start
     return sum(len(batch.records) for own in work for batch in own) / seconds, changed
 
 
-async def measure(db: Database, pid: int, total: int, size: int, writers: int) -> dict[str, Figure]:
-    stream_id, sync_id = uuid7(), uuid7()
-    await fresh(db, stream_id, sync_id)
-    fence = Fence(stream_id, sync_id, 0, 0)
-    share = total // writers
+async def measure(db: Database, pid: int, total: int, size: int, fences: list[Fence]) -> dict[str, Spent]:
+    """Every writer appends with its own fence."""
+    share = total // len(fences)
     figures = {}
     for name, revision in (("new", 0), ("unchanged", 0), ("changed", 1)):
-        work = [batches(writer * share, share, size, revision) for writer in range(writers)]
+        work = [batches(writer * share, share, size, revision) for writer in range(len(fences))]
         gc.collect()
         client, server = time.process_time(), server_seconds(pid)
-        rate, changed = await timed(db, fence, work)
+        rate, changed = await timed(db, fences, work)
         client, server = time.process_time() - client, server_seconds(pid) - server
-        figures[name] = Figure(rate, client / total * 1e6, server / total * 1e6)
-        assert changed == (0 if name == "unchanged" else share * writers)
+        figures[name] = Spent(rate, client / total * 1e6, server / total * 1e6, await disk(db))
+        assert changed == (0 if name == "unchanged" else share * len(fences))
     return figures
 
 
-async def fresh(db: Database, stream_id: UUID, sync_id: UUID) -> None:
+async def fresh(db: Database, syncs: int = 1) -> list[Fence]:
+    """So many syncs on a new stream."""
+    stream_id = uuid7()
+    fences = [Fence(stream_id, uuid7(), 0, 0) for _ in range(syncs)]
     async with db.transaction() as conn:
         await lifecycle.create_stream(conn, stream_id, db.clock.now())
-        await lifecycle.create_sync(conn, stream_id, sync_id, uuid7())
+        for fence in fences:
+            await lifecycle.create_sync(conn, stream_id, fence.sync_id, uuid7())
+    return fences
+
+
+async def disk(db: Database) -> float:
+    rows = await db.api.fetchval("select count(*) from records")
+    return float(await db.api.fetchval("select pg_total_relation_size('records')") / rows)
+
+
+def report(writers: str, figures: dict[str, Spent]) -> None:
+    for name, each in figures.items():
+        figure(f"append {name}, {writers}", each.rate, "records/s", at_least=GOALS.get(name))
+        figure("  processor time here", each.client_us, "us a record")
+        figure("  processor time of the database", each.server_us, "us a record")
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
-    parser.add_argument("--records", type=int, default=60_000)
+    parser.add_argument("--records", type=int, default=64_000)
     parser.add_argument("--batch", type=int, default=1000)
-    parser.add_argument("--writers", type=int, default=1)
+    parser.add_argument("--writers", type=int, default=16)
     options = parser.parse_args()
     total = options.records // 10 if options.quick else options.records
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
@@ -133,15 +157,25 @@ async def main() -> None:
             await migrate(dsn)
             db = await Database.open(dsn, ingest_size=max(6, options.writers))
             assert server.pid is not None
-            figures = await measure(db, server.pid, total, options.batch, options.writers)
+            figures = await measure(db, server.pid, total, options.batch, await fresh(db))
+            report("one writer", figures)
+            figure("disk a new record", figures["new"].disk, "bytes")
+            figure("disk a record, each changed once", figures["changed"].disk, "bytes")
+            await beside(db, server.pid, total, options)
             await db.close()
         finally:
             await server.stop()
-    for name, each in figures.items():
-        print(
-            f"append {name:10} batch {options.batch:5} writers {options.writers:2} {each.rate:10,.0f} records/s"
-            f"   client {each.client_us:5.1f} us, server {each.server_us:5.1f} us a record"
-        )
+
+
+async def beside(db: Database, pid: int, total: int, options: argparse.Namespace) -> None:
+    """The writers on one stream, and with a stream each."""
+    many = options.writers
+    alone = await measure(db, pid, total, options.batch, [(await fresh(db))[0] for _ in range(many)])
+    ordered = await measure(db, pid, total, options.batch, await fresh(db, many))
+    report(f"{many} writers on one stream", ordered)
+    for name in ("new", "changed"):
+        share = 100 * ordered[name].rate / alone[name].rate
+        figure(f"append {name}: of {many} writers with a stream each", share, "%", at_least=100 * AT_LEAST)
 
 
 if __name__ == "__main__":
