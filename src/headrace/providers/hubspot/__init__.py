@@ -1,7 +1,14 @@
-"""HubSpot: everything that its connector knows, put together. `access.py` is how it is reached."""
+"""HubSpot: everything that its connector knows, put together. docs/providers/hubspot.md lists the collections.
+
+`access.py` is how it is reached, `portal.py` what a portal has, `objects.py` how CRM objects are read,
+`associations.py` how what binds them is, `collections.py` the table of collections, `webhooks.py` what it sends by
+itself.
+"""
 
 from headrace.providers.hubspot import access
-from headrace.providers.kit import Provider
+from headrace.providers.hubspot.collections import COLLECTIONS, DISCOVERY
+from headrace.providers.hubspot.webhooks import TOLERANCE, read_webhook
+from headrace.providers.kit import Hook, Provider
 
 HUBSPOT = Provider(
     slug="hubspot",
@@ -10,8 +17,9 @@ HUBSPOT = Provider(
     hosts=access.HOSTS,
     kinds=access.KINDS,
     limits=access.LIMITS,
-    collections=(),
+    collections=COLLECTIONS,
     fault=access.fault,
-    prepare=access.prepare,
+    hook=Hook(read_webhook, tolerance=TOLERANCE),
+    discovery=DISCOVERY,
     default_rate_limit=access.default_rate_limit,
 )

@@ -42,10 +42,6 @@ def base_url(properties: Mapping[str, Any]) -> str:
     return str(properties.get("base_url") or HOST)
 
 
-def prepare(request: Request) -> Request:
-    return request
-
-
 # ───────────────────────────── credentials ─────────────────────────────
 
 

@@ -1,0 +1,222 @@
+"""Reading CRM objects: by list, by search and in batches; one canonical shape through all of them.
+
+A search only tells which objects changed: its index lags, and it shows what the index holds. What they hold is read by
+`batch/read`, which is exact and takes the names of the properties in its body. A list takes them in its address; where
+they do not fit, the list gives the ids and the rest is read in batches as well.
+
+Sources: https://developers.hubspot.com/docs/api-reference (CRM objects, search: one sort, 200 rows a page, 10 000 rows
+a query; batch read: 100 inputs, 207 where some are missing), notes of other connectors on the index's lag.
+"""
+
+from collections.abc import Generator, Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+from urllib.parse import quote_plus
+
+import orjson
+
+from headrace.providers.hubspot.access import SEARCH
+from headrace.providers.hubspot.portal import ObjectType, properties_of
+from headrace.providers.kit import (
+    Context,
+    Cursor,
+    Delete,
+    Fault,
+    Faulted,
+    Item,
+    Page,
+    Request,
+    Response,
+    Steps,
+    Window,
+)
+from headrace.providers.kit.rows import Body, Picker, Raw, Reader, decoded, iso8601
+
+LIST, BATCH, FOUND = 100, 100, 200
+"""Rows of a list, of a batch, of a search."""
+ADDRESS = 12_000
+"""Bytes of property names that an address may hold."""
+RETENTION = timedelta(days=90)
+"""How long what was deleted stays in the list of what is archived."""
+_GRAIN = timedelta(seconds=2)
+
+_listed = Body("results", after="paging.next.after")
+_id = Picker(id=("id", str))
+_merged = Picker(id=("id", str), merged=("properties.hs_merged_object_ids", Any))
+_gone = Picker(id=("id", str), when=("archivedAt", Any))
+
+
+class Objects:
+    """The readings of one type of CRM object."""
+
+    def __init__(self, kind: ObjectType) -> None:
+        self.kind = kind
+        self._path = f"/crm/v3/objects/{kind.path}"
+        self._reader = Reader(kind.collection, created="createdAt", updated="updatedAt")
+        self._place = Picker(id=("id", str), at=(("properties", kind.stamp), Any))
+
+    def _names(self) -> Generator[Request, Response, tuple[str, ...]]:
+        """The names of all properties, which are asked for by name: else only some come."""
+        if self.kind.properties:
+            return self.kind.properties
+        schema = yield from properties_of(self.kind.path)
+        if schema is None:
+            raise Faulted(Fault("permission", f"the properties of {self.kind.path} may not be read"))
+        return schema.names
+
+    # Everything.
+
+    def listing(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        """The list of what is not archived, in the order of the ids."""
+        names = yield from self._names()
+        fits = len(quote_plus(",".join(names))) <= ADDRESS
+        query = [("limit", str(LIST)), ("archived", "false")]
+        if fits:
+            query.append(("properties", ",".join(names)))
+        if cursor is not None:
+            query.append(("after", cursor["after"]))
+        response = yield Request(self._path, query=tuple(query))
+        answer = decoded(lambda: _listed.read(response))
+        items: list[Item] = []
+        if fits:
+            items = [item for row in answer.rows for item in self._items(row, response.sent_at)]
+        elif answer.rows:
+            items = yield from self.read([_key(row) for row in answer.rows], names)
+        after = answer.told["after"]
+        return Page(items, next={"after": str(after)} if after else None)
+
+    def read(self, keys: Sequence[str], names: Sequence[str] | None = None) -> Generator[Request, Response, list[Item]]:
+        """These objects as they are now. One that is not there any more is a Delete; one that was merged into another
+        is a Delete, and the other a Record."""
+        names = (yield from self._names()) if names is None else names
+        items: list[Item] = []
+        for at in range(0, len(keys), BATCH):
+            asked = keys[at : at + BATCH]
+            body = {"inputs": [{"id": key} for key in asked], "properties": list(names)}
+            response = yield _post(f"{self._path}/batch/read", body)
+            rows = {_key(row): row for row in decoded(lambda response=response: _listed.read(response)).rows}  # type: ignore[misc]
+            for key in asked:
+                gone = Delete(self.kind.collection, key, response.sent_at)
+                items += self._items(rows[key], response.sent_at) if key in rows else [gone]
+            items += (
+                item for key, row in rows.items() if key not in asked for item in self._items(row, response.sent_at)
+            )
+        return items
+
+    def _items(self, row: Raw, as_of: datetime) -> list[Item]:
+        """The object, and that those which were merged into it are gone: no other reading tells of them."""
+        return [self._reader(row, as_of), *self._losers(row, as_of)]
+
+    def _losers(self, row: Raw, as_of: datetime) -> list[Item]:
+        key, merged = decoded(lambda: _merged(row))
+        losers = [each.strip() for each in merged.split(";")] if isinstance(merged, str) else []
+        return [Delete(self.kind.collection, each, as_of) for each in losers if each and each != key]
+
+    # What changed.
+
+    def changed(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        """By search, in the order of the last change. A page ends with a whole millisecond, so that the next begins
+        behind it; a millisecond of more objects than a page holds is walked by their ids. So a query never comes near
+        the 10 000 rows that it may show."""
+        tie = cursor is not None and "tie" in cursor
+        response = yield _search(f"{self._path}/search", self._query(window, cursor))
+        answer = decoded(lambda: _listed.read(response))
+        places = [decoded(lambda row=row: self._place(row)) for row in answer.rows]  # type: ignore[misc]
+        full = len(places) >= FOUND
+        if tie and cursor is not None:
+            following = {"tie": cursor["tie"], "id": places[-1][0]} if full else {"from": cursor["tie"] + 1}
+        elif full:
+            places, following = self._whole_milliseconds(places)
+        else:
+            following = None
+        items = yield from self.read([key for key, _ in places])
+        return Page(items, next=following)
+
+    def _whole_milliseconds(self, places: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]], Cursor]:
+        """The rows before the last millisecond of a full page, and where the next one begins."""
+        times = [_milliseconds(at) for _, at in places]
+        if None in times or times != sorted(times, key=lambda time: time or 0):
+            raise Faulted(Fault("transient", f"the {self.kind.path} found do not come in the order of their change"))
+        last = times[-1]
+        if times[0] == last:
+            return [], {"tie": last, "id": "0"}
+        before = [place for place, time in zip(places, times, strict=True) if time != last]
+        return before, {"from": last}
+
+    def _query(self, window: Window, cursor: Cursor | None) -> dict[str, Any]:
+        """The body of the search."""
+        stamp, sort = self.kind.stamp, self.kind.stamp
+        filters: list[dict[str, str]] = []
+        if cursor is not None and "tie" in cursor:
+            sort = "hs_object_id"
+            filters.append(_filter(stamp, "EQ", cursor["tie"]))
+            filters.append(_filter("hs_object_id", "GT", cursor["id"]))
+        else:
+            low = cursor["from"] if cursor is not None else _ceiled(window.lo)
+            if low is not None:
+                filters.append(_filter(stamp, "GTE", low))
+            if window.hi is not None:
+                filters.append(_filter(stamp, "LT", _ceiled(window.hi)))
+        return {
+            "filterGroups": [{"filters": filters}] if filters else [],
+            "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
+            "properties": [stamp],
+            "limit": FOUND,
+        }
+
+    # What is gone.
+
+    def deleted(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        """What was archived within the window. The list has neither filter nor order: it is read to its end."""
+        query = [("limit", str(LIST)), ("archived", "true"), ("properties", "hs_merged_object_ids")]
+        if cursor is not None:
+            query.append(("after", cursor["after"]))
+        response = yield Request(self._path, query=tuple(query), accept=(400,))
+        if response.status == 400:
+            return Page()  # objects of this type are not archived
+        answer = decoded(lambda: _listed.read(response))
+        items: list[Item] = []
+        for row in answer.rows:
+            key, when = decoded(lambda row=row: _gone(row))  # type: ignore[misc]
+            at = iso8601(when)
+            if at is None or window.lo is None or at >= window.lo - _GRAIN:
+                # By its moment alone: what is restored need not have a later time of change.
+                items.append(Delete(self.kind.collection, key, at or response.sent_at, slack=_GRAIN))
+                items += self._losers(row, response.sent_at)
+        after = answer.told["after"]
+        return Page(items, next={"after": str(after)} if after else None)
+
+    def fetch(self, ctx: Context, key: str, parent: str | None) -> Steps:
+        return Page((yield from self.read([key])))
+
+
+def _key(row: Raw) -> str:
+    key: str = decoded(lambda: _id(row))[0]
+    return key
+
+
+def _filter(name: str, operator: str, value: Any) -> dict[str, str]:
+    return {"propertyName": name, "operator": operator, "value": str(value)}
+
+
+def _milliseconds(value: Any) -> int | None:
+    """A time as a property has it: ISO 8601, or milliseconds since 1970 as a text."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    moment = iso8601(value)
+    return None if moment is None else _ceiled(moment)
+
+
+def _ceiled(moment: datetime | None) -> int | None:
+    return None if moment is None else ceil(moment.timestamp() * 1000 - 0.01)
+
+
+def _post(url: str, body: Any, limit_class: str = "all") -> Request:
+    """A query by POST, which changes nothing and may be repeated."""
+    headers = {"Content-Type": "application/json"}
+    return Request(url, "POST", headers=headers, body=orjson.dumps(body), limit_class=limit_class)
+
+
+def _search(url: str, body: Any) -> Request:
+    return _post(url, body, SEARCH)

@@ -1,0 +1,378 @@
+"""HubSpot's server: CRM objects by list, search and batch, associations, and the lists of owners, pipelines, forms, ….
+
+It obeys what HubSpot documents, not what our connector needs. Sources: https://developers.hubspot.com/docs/api-reference
+(error handling; usage guidelines: 110 requests per 10 seconds of an OAuth app, 5 searches a second without headers;
+search: 200 rows a page, 10 000 a query, one sort; batch read: 207 with errors), recorded headers of other connectors.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic, time
+from typing import Any, ClassVar
+
+import orjson
+
+from headrace.testing.exchange import Call, Reply
+from headrace.testing.faults import Fault
+from headrace.testing.hubspot.portal import CUSTOM, Json, Life, Portal, Thing, stamp_of, written
+from headrace.testing.limits import Allowance
+from headrace.testing.provider import Limits, ProviderServer, Refusal
+
+TEN_SECONDS = 110
+SEARCHES = 5
+MOST_FOUND = 10_000
+LONGEST_URI = 16_384
+DAY_S = 86_400.0
+
+KINDS = frozenset({"index_lag", "ties", "hidden", "missing_scope", "duplicates"})
+"""`index_lag` the search shows a change after `delay_s` (default 1) · `ties` the first objects changed in milliseconds
+that are multiples of `ms` (default a day) · `hidden` a list shows empty · `missing_scope` 403 MISSING_SCOPES ·
+`duplicates` a page of a list begins with the last row of the one before."""
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, category: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.category = status, category
+
+
+class HubspotServer(ProviderServer):
+    """`records` is the number of CRM objects in all, or of each type by its name in addresses. Every private app token
+    that begins with `pat-`, and every token issued by the token endpoint, opens it."""
+
+    kinds: ClassVar[frozenset[str]] = KINDS
+
+    def __init__(
+        self,
+        records: int | Mapping[str, int] = 1000,
+        *,
+        seed: int = 1,
+        changes_per_s: float = 0.0,
+        limits: Limits = "none",
+        faults: Iterable[Fault] = (),
+        span_days: float = 365.0,
+        until: float | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        log_size: int = 100_000,
+    ) -> None:
+        super().__init__(host=host, port=port, seed=seed, limits=limits, faults=faults, log_size=log_size)
+        self.portal = Portal(self.clock.now, self.faults, seed)
+        self.life = Life(self.portal, seed)
+        self.changes_per_s = changes_per_s
+        if isinstance(records, int):
+            each = max(1, records // len(self.portal.kinds))
+            records = dict.fromkeys(self.portal.kinds, each)
+        self.life.settle(records, until or time() - DAY_S, span_days * DAY_S)
+        self._fill_lists(sum(records.values()))
+        self._issued = 0
+
+    def _fill_lists(self, records: int) -> None:
+        """Some of each of the other things: as many as one portal has."""
+        now = written(time() - DAY_S)
+        portal, few = self.portal, max(3, records // 50)
+        times = {"createdAt": now, "updatedAt": now}
+        for name in ("owners", "forms", "marketing_emails", "campaigns", "workflows", "users"):
+            portal.others[name] = [{"id": f"{n}", "name": f"{name} {n}", **times} for n in range(1, few)]
+        for n, owner in enumerate(portal.others["owners"]):
+            owner["archived"] = n % 5 == 0
+        for kind in ("deals", "tickets"):
+            stages = [{"id": "1", "label": "New", **times}]
+            portal.others[f"pipelines/{kind}"] = [{"id": "default", "label": "Sales", "stages": stages, **times}]
+        portal.others["lists"] = [{"listId": f"{n}", "name": f"List {n}", **times} for n in range(1, few)]
+        contacts = sorted(portal.kinds["contacts"].things)
+        for n, each in enumerate(portal.others["lists"]):
+            portal.members[each["listId"]] = [
+                {"recordId": f"{key}", "membershipTimestamp": now} for key in contacts[n::3]
+            ]
+        born = int((time() - DAY_S) * 1000)
+        portal.others["email_events"] = [
+            {"id": f"e-{n}", "created": born - n * 1000, "type": "OPEN", "recipient": "ada@example.com"}
+            for n in range(few)
+        ]
+
+    async def start(self) -> None:
+        await super().start()
+        self.spawn(self._live())
+
+    async def _live(self) -> None:
+        due, last = 0.0, monotonic()
+        while True:
+            await asyncio.sleep(0.02)
+            due, last = due + self.changes_per_s * (monotonic() - last), monotonic()
+            while due >= 1:
+                due -= 1
+                self.life.change()
+
+    # What the base asks.
+
+    def credential(self, call: Call) -> str:
+        return f"{_token(call)[:4]}…"
+
+    def allowances(self, call: Call) -> Sequence[Allowance]:
+        if call.path.endswith("/search") and call.path.startswith("/crm/v3/objects/"):
+            return (Allowance("search", SEARCHES, 1.0, "SECONDLY"),)
+        return (self._burst(),)
+
+    @staticmethod
+    def _burst() -> Allowance:
+        return Allowance("burst", TEN_SECONDS, 10.0, "TEN_SECONDLY_ROLLING")
+
+    def refusal(self, kind: Refusal, call: Call, fault: Fault | None = None, reason: str = "") -> Reply:
+        match kind:
+            case "rate_limited":
+                policy = reason or "TEN_SECONDLY_ROLLING"
+                said = {
+                    "status": "error",
+                    "message": f"You have reached your {policy.lower()} limit.",
+                    "errorType": "RATE_LIMIT",
+                    "correlationId": "c0ffee",
+                    "policyName": policy,
+                }
+                return Reply.json(said, 429)
+            case "server_error":
+                return _error(int(fault.option("status", 502)) if fault else 502, "INTERNAL_ERROR", "internal error")
+            case "unauthorized":
+                return _error(401, "EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired")
+            case "forbidden":
+                return _error(403, "MISSING_SCOPES", "This app hasn't been granted all required scopes")
+
+    def answer(self, call: Call) -> Reply:
+        if len(call.path) + len(call.raw_query) + 1 > LONGEST_URI:
+            return Reply(414, b"<html><body>414 Request-URI Too Large</body></html>", content_type="text/html")
+        if call.path == "/oauth/v1/token":
+            return self._mint(dict(call.form))
+        token = _token(call)
+        if not token.startswith(("pat-", "at-")):
+            return _error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found")
+        if self.faults.strikes("missing_scope", call.path, call.method):
+            return self.refusal("forbidden", call)
+        try:
+            reply = self._answer(call)
+        except _Refused as error:
+            reply = _error(error.status, error.category, str(error))
+        return reply if call.path.endswith("/search") else self._headed(reply)
+
+    def _headed(self, reply: Reply) -> Reply:
+        used = self.limiter.used(self._burst(), monotonic()) if self.limits == "real" else 0
+        left = (("Max", TEN_SECONDS), ("Remaining", int(TEN_SECONDS - used)), ("Interval-Milliseconds", 10_000))
+        return reply.changed(headers=tuple((f"X-HubSpot-RateLimit-{name}", str(value)) for name, value in left))
+
+    def _mint(self, form: Mapping[str, str]) -> Reply:
+        if form.get("grant_type") not in ("refresh_token", "authorization_code"):
+            return Reply.json({"status": "BAD_GRANT_TYPE", "message": "missing or unknown grant type"}, 400)
+        self._issued += 1
+        refresh = form.get("refresh_token", "refresh-1")
+        answer = {
+            "access_token": f"at-{self._issued}",
+            "refresh_token": refresh,
+            "expires_in": 1800,
+            "token_type": "bearer",
+        }
+        return Reply.json(answer)
+
+    # The API.
+
+    def _answer(self, call: Call) -> Reply:
+        asked = dict(call.query)
+        said: Json = orjson.loads(call.body) if call.body else {}
+        match (call.method, *call.segments):
+            case ("GET", "account-info", "v3", "details"):
+                return Reply.json({"portalId": self.portal.id, "accountType": "STANDARD", "timeZone": "US/Eastern"})
+            case ("GET", "crm", "v3", "schemas"):
+                labels = {"singular": "Mill", "plural": "Mills"}
+                return Reply.json({"results": [{"objectTypeId": CUSTOM, "name": "mill", "labels": labels}]})
+            case ("GET", "crm", "v3", "properties", kind):
+                return Reply.json({"results": [_described(name) for name in self._kind(kind).properties]})
+            case ("GET", "crm", "v3", "objects", kind):
+                return self._list(self._kind(kind).name, asked, call)
+            case ("GET", "crm", "v3", "objects", kind, key):
+                return self._one(self._kind(kind).name, key, asked)
+            case ("POST", "crm", "v3", "objects", kind, "search"):
+                return self._search(self._kind(kind).name, said)
+            case ("POST", "crm", "v3", "objects", kind, "batch", "read"):
+                return self._batch(self._kind(kind).name, said)
+            case ("POST", "crm", "v4", "associations", kind, other, "batch", "read"):
+                return self._associated(kind, other, said)
+            case ("POST", "crm", "v3", "lists", "search"):
+                return self._lists(said)
+            case ("GET", "crm", "v3", "lists", key, "memberships"):
+                return self._page(self.portal.members.get(key, []), asked, call)
+            case ("GET", "crm", "v3", "owners"):
+                archived = asked.get("archived") == "true"
+                return self._page(
+                    [each for each in self.portal.others["owners"] if each["archived"] == archived], asked, call
+                )
+            case ("GET", "crm", "v3", "pipelines", kind):
+                return Reply.json({"results": self.portal.others.get(f"pipelines/{kind}", [])})
+            case ("GET", "email", "public", "v1", "events"):
+                return self._events(asked)
+            case ("GET", *path) if "/".join(path) in _LISTS:
+                return self._page(self._others("/".join(path), asked), asked, call)
+        raise _Refused(404, "OBJECT_NOT_FOUND", f"there is nothing at {call.path}")
+
+    def _kind(self, name: str) -> Any:
+        found = self.portal.kinds.get(name)
+        if found is None:
+            raise _Refused(403, "MISSING_SCOPES", f"This app hasn't been granted the scopes to read {name}")
+        return found
+
+    def _others(self, path: str, asked: Mapping[str, str]) -> list[Json]:
+        rows = self.portal.others[_LISTS[path]]
+        return [row for row in rows if row["updatedAt"] > asked["updatedAfter"]] if "updatedAfter" in asked else rows
+
+    def _list(self, kind: str, asked: Mapping[str, str], call: Call) -> Reply:
+        limit = _limit(asked, 10, 100)
+        after = int(asked.get("after", "0") or 0)
+        names = [name for name in asked.get("properties", "").split(",") if name]
+        found = self.portal.listed(kind, after, limit, archived=asked.get("archived") == "true")
+        if self.faults.strikes("hidden", call.path):
+            found = []
+        rows = [self.portal.rendered(kind, thing, names) for thing in found[:limit]]
+        answer: Json = {"results": rows}
+        if len(found) > limit:
+            answer["paging"] = {"next": {"after": rows[-1]["id"], "link": f"{self.base_url}{call.path}"}}
+        before = self.portal.kinds[kind].things.get(after)
+        if before is not None and before.archived_at is None and self.faults.strikes("duplicates", call.path):
+            rows.insert(0, self.portal.rendered(kind, before, names))
+        return Reply.json(answer)
+
+    def _found(self, kind: str, key: str) -> Thing | None:
+        table = self.portal.kinds[kind]
+        number = int(key) if key.isdecimal() else 0
+        thing = table.things.get(table.merged.get(number, number))
+        return thing if thing is not None and thing.archived_at is None else None
+
+    def _one(self, kind: str, key: str, asked: Mapping[str, str]) -> Reply:
+        thing = self._found(kind, key)
+        if thing is None:
+            raise _Refused(404, "OBJECT_NOT_FOUND", "resource not found")
+        return Reply.json(self.portal.rendered(kind, thing, asked.get("properties", "").split(",")))
+
+    def _batch(self, kind: str, said: Json) -> Reply:
+        inputs = [str(each["id"]) for each in said.get("inputs", ())]
+        if len(inputs) > 100:
+            raise _Refused(400, "VALIDATION_ERROR", "no more than 100 inputs")
+        rows = [(key, self._found(kind, key)) for key in inputs]
+        there = {thing.id: self.portal.rendered(kind, thing, said.get("properties", [])) for _, thing in rows if thing}
+        answer: Json = {"status": "COMPLETE", "results": list(there.values())}
+        missing = [key for key, thing in rows if thing is None]
+        if missing:
+            context = {"ids": missing}
+            errors = [{"status": "error", "category": "OBJECT_NOT_FOUND", "message": "not found", "context": context}]
+            return Reply.json({**answer, "numErrors": 1, "errors": errors}, 207)
+        return Reply.json(answer)
+
+    def _search(self, kind: str, said: Json) -> Reply:
+        limit, after = int(said.get("limit", 10)), int(said.get("after") or 0)
+        if limit > 200 or len(said.get("sorts", [])) > 1 or len(said.get("filterGroups", [])) > 5:
+            raise _Refused(400, "VALIDATION_ERROR", "limit, sorts or filterGroups are too many")
+        if after + limit > MOST_FOUND:
+            raise _Refused(400, "VALIDATION_ERROR", "paging.after is beyond the 10,000 results that a search may show")
+        groups = [[_filter(kind, each) for each in group["filters"]] for group in said.get("filterGroups", [])]
+        shown = list(self.portal.searched(kind))
+        found = [each for each in shown if not groups or any(all(test(*each) for test in tests) for tests in groups)]
+        sort = said.get("sorts") or [{"propertyName": "hs_object_id", "direction": "ASCENDING"}]
+        found.sort(key=_value(kind, sort[0]["propertyName"]), reverse=sort[0].get("direction") == "DESCENDING")
+        rows = [
+            self.portal.rendered(kind, thing, said.get("properties", []), at) for thing, at, _ in found[after:][:limit]
+        ]
+        answer: Json = {"total": len(found), "results": rows}
+        if after + limit < len(found):
+            answer["paging"] = {"next": {"after": str(after + limit)}}
+        return Reply.json(answer)
+
+    def _associated(self, kind: str, other: str, said: Json) -> Reply:
+        results = []
+        for each in said.get("inputs", ()):
+            ends = sorted(self.portal.associations.get((kind, int(each["id"]), other), {}).items())
+            at = int(each.get("after") or 0)
+            if not ends:
+                continue
+            row: Json = {"from": {"id": str(each["id"])}}
+            row["to"] = [{"toObjectId": end, "associationTypes": told} for end, told in ends[at : at + 500]]
+            if at + 500 < len(ends):
+                row["paging"] = {"next": {"after": str(at + 500)}}
+            results.append(row)
+        return Reply.json({"status": "COMPLETE", "results": results})
+
+    def _lists(self, said: Json) -> Reply:
+        at, count = int(said.get("offset", 0)), int(said.get("count", 20))
+        rows = self.portal.others["lists"]
+        more = at + count < len(rows)
+        return Reply.json({"lists": rows[at : at + count], "hasMore": more, "offset": at + count, "total": len(rows)})
+
+    def _events(self, asked: Mapping[str, str]) -> Reply:
+        low, high = int(asked.get("startTimestamp", 0)), int(asked.get("endTimestamp", 1 << 60))
+        rows = [each for each in self.portal.others["email_events"] if low <= each["created"] < high]
+        at, limit = int(asked.get("offset") or 0), int(asked.get("limit", 10))
+        more = at + limit < len(rows)
+        return Reply.json({"events": rows[at : at + limit], "hasMore": more, "offset": str(at + limit)})
+
+    @staticmethod
+    def _page(rows: list[Json], asked: Mapping[str, str], call: Call) -> Reply:
+        limit, at = _limit(asked, 10, 500), int(asked.get("after") or 0)
+        answer: Json = {"results": rows[at : at + limit]}
+        if at + limit < len(rows):
+            answer["paging"] = {"next": {"after": str(at + limit), "link": call.path}}
+        return Reply.json(answer)
+
+
+_LISTS = {
+    "marketing/v3/forms": "forms",
+    "marketing/v3/emails": "marketing_emails",
+    "marketing/v3/campaigns": "campaigns",
+    "automation/v4/flows": "workflows",
+    "settings/v3/users": "users",
+}
+
+Found = tuple[Thing, int, dict[str, str | None]]
+
+
+def _value(kind: str, name: str) -> Callable[[Found], Any]:
+    """What the search compares of an object."""
+    if name == stamp_of(kind):
+        return lambda found: found[1]
+    if name in ("hs_object_id", "createdate"):
+        return lambda found: found[0].id if name == "hs_object_id" else found[0].created
+    return lambda found: found[2].get(name) or ""
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "EQ": lambda held, value: bool(held == value),
+    "GT": lambda held, value: bool(held > value),
+    "GTE": lambda held, value: bool(held >= value),
+    "LT": lambda held, value: bool(held < value),
+    "LTE": lambda held, value: bool(held <= value),
+}
+
+
+def _filter(kind: str, said: Json) -> Callable[[Thing, int, dict[str, str | None]], bool]:
+    operator = _OPERATORS.get(said["operator"])
+    if operator is None:
+        raise _Refused(400, "VALIDATION_ERROR", f"the operator {said['operator']} is not known here")
+    value = _value(kind, said["propertyName"])
+    number = said["propertyName"] in (stamp_of(kind), "hs_object_id", "createdate")
+    wanted = int(said["value"]) if number else said["value"]
+    return lambda thing, at, values: operator(value((thing, at, values)), wanted)
+
+
+def _described(name: str) -> Json:
+    kind = "datetime" if name.endswith("date") else "string"
+    return {"name": name, "label": name.replace("_", " "), "type": kind, "fieldType": "text", "hubspotDefined": True}
+
+
+def _limit(asked: Mapping[str, str], default: int, most: int) -> int:
+    limit = int(asked.get("limit") or default)
+    if not 1 <= limit <= most:
+        raise _Refused(400, "VALIDATION_ERROR", f"limit must be between 1 and {most}")
+    return limit
+
+
+def _token(call: Call) -> str:
+    return call.headers.get("authorization", "").removeprefix("Bearer ")
+
+
+def _error(status: int, category: str, message: str) -> Reply:
+    said = {"status": "error", "message": message, "correlationId": "c0ffee", "category": category}
+    return Reply.json(said, status)
