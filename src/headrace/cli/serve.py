@@ -1,5 +1,6 @@
 """`headrace serve`."""
 
+import resource
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,6 +30,8 @@ def serve(
     """
     from headrace import log, server
 
+    # A core dump would hold every secret that is open at the moment.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = settings_from(data_dir=data_dir, host=host, port=port, role=role, log_format=log_format)
     log.configure(settings.log_format, settings.log_level)
     run(server.serve(settings, _announce))
