@@ -4,12 +4,13 @@
 BIN := .venv/bin
 JOBS ?= 4
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test soak lint bench lock clean
 
 help:
 	@echo "make demo    a provider that keeps changing, a sync, and a consumer that prints every change"
 	@echo "make test    linters, types, the floors of the architecture, and the whole test suite"
-	@echo "make lint    the first three of these"
+	@echo "make soak    the tests that take minutes each: long outages"
+	@echo "make lint    the first three of the tests"
 	@echo "make bench   the benchmarks, with their goals (QUICK=1: small ones)"
 	@echo "make lock    renew the lock files from pyproject.toml"
 	@echo "make clean   take away what make and the tests have made"
@@ -23,6 +24,10 @@ test: .venv/.dev-ready
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(BIN)/pytest -n $(JOBS) || status=1; \
 	exit $$status
+
+# What takes minutes each and is no part of `make test`.
+soak: .venv/.dev-ready
+	HEADRACE_SOAK=1 $(BIN)/pytest -m soak
 
 lint: .venv/.dev-ready
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ _SECRET = re.compile(
 )
 MASK = "***********"
 
-_NOISY = ("uvicorn.error", "uvicorn.access", "aiohttp.access", "asyncio")
+_NOISY = ("uvicorn.error", "uvicorn.access", "aiohttp.access", "asyncio", "httpx2")
 
 Listener = Callable[[MutableMapping[str, Any]], None]
 _listeners: list[Listener] = []
@@ -60,6 +60,7 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info", strea
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("asyncpg.pool").addFilter(_without_traceback)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
@@ -68,6 +69,12 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info", strea
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         cache_logger_on_first_use=False,  # a module keeps its logger: it must follow a later call
     )
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """The pool says at each try to restore a connection that the database is away: a line of it is enough."""
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from headrace import __version__, first_start
+from headrace import __version__, console, first_start
 from headrace.api.app import create_app
 from headrace.api.services import Services
 from headrace.db.launcher import EmbeddedPostgres
@@ -206,19 +206,25 @@ async def _http(parts: _Parts, services: Services, listening: socket.socket) -> 
 
     async def stop() -> None:
         server.should_exit = True
+        # Others shall have the syncs at once, not when the last answer here is written: both go on side by side.
+        leaving = asyncio.create_task(services.worker.stop()) if services.worker is not None else None
         await asyncio.wait({task}, timeout=DRAIN_S)
         for waiting in tuple(server.server_state.tasks):
             waiting.cancel()
         await task
+        if leaving is not None:
+            await leaving
 
     parts.stop_with("http", stop)
 
 
 def _app(services: Services) -> FastAPI:
-    """The API; of it, a process of role `worker` has only what tells how it is."""
+    """The API and the console; of them, a process of role `worker` has only what tells how it is."""
     app = create_app(services)
     if services.settings.role == "worker":
         app.router.routes = [route for route in app.routes if getattr(route, "path", None) in SERVICE_PATHS]
+    else:
+        app.router.routes += console.routes(services, app)
     return app
 
 

@@ -70,6 +70,9 @@ class Puppet:
     def hint(self) -> None:
         self.hints += 1
 
+    def storing_trouble(self, for_s: float) -> str | None:
+        return None
+
     async def stop(self) -> None:
         self.stops += 1
         self._over.set()

@@ -35,6 +35,8 @@ def foreseen(error: Exception) -> HeadraceError | None:
             return _wrong_query(error)
         case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
             return Unavailable(f"The database has no room left. Make room on its disk. {_REPEAT}")
+        case asyncpg.ReadOnlySQLTransactionError():
+            return Unavailable(f"The database takes no writes now: it is read-only, or a standby. {_REPEAT}")
         case asyncpg.PostgresError() if isinstance(error, _BUSY):
             return Unavailable(f"The database was too busy, and nothing was done. {_REPEAT}")
         case ValueError():  # asyncpg's InterfaceError for a value of the wrong type is one: that is our fault

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from headrace.api import shapes
 from headrace.api.answers import Json
 from headrace.api.services import Services, services_of
-from headrace.db.pool import AWAY
+from headrace.db.trouble import NO_WRITES, PASSING, in_words
 
 router = APIRouter(tags=["service"])
 
@@ -30,11 +30,12 @@ async def health() -> Json:
     responses={503: {"model": shapes.Ready, "description": "Not ready; the body says which part and why"}},
 )
 async def ready(request: Request) -> Json:
-    """Whether the process does its work: the database answers; its engine, if any, is alive and not stalled."""
+    """Whether the process does its work: the database answers and takes writes; its engine, if any, is alive and not
+    stalled."""
     services = services_of(request)
     database = await _database(services)
     engine = _engine(services)
-    is_ready = database["reachable"] and (engine is None or (engine["alive"] and not engine["stalled"]))
+    is_ready = database["note"] is None and (engine is None or (engine["alive"] and not engine["stalled"]))
     content = {"ready": is_ready, "role": services.settings.role, "database": database, "engine": engine}
     return Json(content, 200 if is_ready else 503)
 
@@ -48,10 +49,12 @@ async def metrics() -> Response:
 async def _database(services: Services) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_PATIENCE_S), services.db.api.acquire() as conn:
-            await conn.execute("select 1")
-    except AWAY as error:
-        return {"reachable": False, "note": f"{type(error).__name__}: the database did not answer a query in 3 s"}
-    return {"reachable": True, "note": None}
+            writable = await conn.fetchval("show transaction_read_only") == "off"
+    except PASSING as error:
+        return {"reachable": False, "note": in_words(error)}
+    if not writable:
+        await services.db.renew()
+    return {"reachable": True, "note": None if writable else in_words(NO_WRITES[0]())}
 
 
 def _engine(services: Services) -> dict[str, Any] | None:

@@ -28,6 +28,8 @@ AWAY: tuple[type[Exception], ...] = (
 """What is raised while the database is away or goes away. The outcome of a transaction cut short by one of these is
 unknown: repeat it, or report it as not done."""
 
+_RENEW_EVERY_S = 5.0
+
 # Keepalives end a dead connection within 10 s: a machine that froze or vanished must not hold a stream's lock.
 _EVERY_CONNECTION = {
     "application_name": "headrace",
@@ -54,6 +56,9 @@ class Database:
         self.api = api
         self.ingest = ingest
         self.clock = DatabaseClock()
+        self.sharded = False
+        """Whether rows lie on several servers (Citus): a commit here then says nothing about the others."""
+        self._renewed_at = -_RENEW_EVERY_S
         self._listener = Listener(lambda: asyncpg.connect(dsn, server_settings=_EVERY_CONNECTION))
 
     @classmethod
@@ -67,6 +72,7 @@ class Database:
             raise
         database = cls(dsn, api, ingest)
         await database.set_clock()
+        database.sharded = await api.fetchval("select exists (select from pg_extension where extname = 'citus')")
         return database
 
     async def close(self) -> None:
@@ -78,6 +84,15 @@ class Database:
                     await pool.close()
             except AWAY:
                 pool.terminate()
+
+    async def renew(self) -> None:
+        """Make every connection anew before its next use: the server that they lead to is not the one to write to any
+        more, and with several hosts in the URL (`target_session_attrs=read-write`) another is. At most every 5 s."""
+        if steady() - self._renewed_at < _RENEW_EVERY_S:
+            return
+        self._renewed_at = steady()
+        await self.api.expire_connections()
+        await self.ingest.expire_connections()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Conn]:

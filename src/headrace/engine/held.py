@@ -50,6 +50,10 @@ class HeldSync:
         if self._runner is not None:
             self._runner.hint()
 
+    def storing_trouble(self, for_s: float) -> str | None:
+        """Why pages have not been stored for so many seconds, None while they are."""
+        return self._runner.storing_trouble(for_s) if self._runner is not None else None
+
     async def stop(self) -> None:
         """Begin nothing new; returns when the answers under way are stored."""
         self._stopping.set()

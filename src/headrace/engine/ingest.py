@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from headrace.clock import Clock
-from headrace.db.pool import AWAY, Database
+from headrace.db.pool import Database
+from headrace.db.trouble import PASSING, in_words
 from headrace.errors import Fenced
 from headrace.stream.append import append
 from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, ChildSet, Delete, Fence, Mention, Record
@@ -28,15 +28,6 @@ MOST_BYTES = 8 << 20
 WAITING_BYTES = 32 << 20
 WAITING_ROWS = 8_000
 """Readings wait while this much is handed in and not yet stored: memory stays bounded however slow the database."""
-
-PASSING: tuple[type[Exception], ...] = (
-    *AWAY,
-    asyncpg.InsufficientResourcesError,  # disk full, out of memory
-    asyncpg.TransactionRollbackError,  # deadlock, serialization
-    asyncpg.OperatorInterventionError,  # statement timeout, shutdown
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-"""Errors of the database that pass: the append is repeated, and a repeat changes nothing that was stored."""
 
 
 @dataclass(slots=True)
@@ -81,6 +72,7 @@ class Ingest:
     ) -> None:
         self.fence = fence
         self.trouble: str | None = None
+        self.troubled_since: float | None = None
         self._db = db
         self._canons = canons
         self._clock = clock
@@ -203,12 +195,13 @@ class Ingest:
             try:
                 appended = await append(self._db, self.fence, batch, self._canons, self._clock.now())
             except PASSING as error:
-                self.trouble = f"The database takes no writes ({type(error).__name__}): tried again until it does."
+                self.trouble = in_words(error)
+                self.troubled_since = self.troubled_since or self._clock.monotonic()
                 log.warning("append_repeated", sync_id=str(self.fence.sync_id), error=type(error).__name__)
                 await self._clock.sleep(pause)
                 pause = min(2 * pause, 5.0)
             else:
-                self.trouble = None
+                self.trouble = self.troubled_since = None
                 return appended
 
     def _count(self, rows: int, size: int) -> None:

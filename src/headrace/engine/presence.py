@@ -19,6 +19,7 @@ import structlog
 
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
+from headrace.db.trouble import NO_WRITES, in_words
 from headrace.engine import metrics
 from headrace.engine.outage import OUTAGE
 from headrace.settings import Settings
@@ -44,6 +45,8 @@ class Presence:
     def __init__(self, db: Database, worker_id: UUID, settings: Settings) -> None:
         self.worker_id = worker_id
         self.ttl = timedelta(seconds=settings.lease_ttl_s)
+        self.trouble: str | None = None
+        """Why the last heartbeat did not reach the database."""
         self._db = db
         self._roles: set[str] = set()
         self._stopping = False
@@ -127,15 +130,18 @@ class Presence:
             try:
                 await self._beat()
             except OUTAGE as error:
+                self.trouble = in_words(error)
                 if not failing:
-                    log.warning("heartbeat_failed", error=type(error).__name__)
+                    log.warning("heartbeat_failed", reason=self.trouble)
                 failing = True
+                if isinstance(error, NO_WRITES):
+                    await self._db.renew()
                 await self._disconnect()
                 await asyncio.sleep(_AGAIN_S)
             else:
                 if failing:
                     log.info("heartbeat_restored")
-                failing = False
+                failing, self.trouble = False, None
                 self._first.set()
                 if self._db.clock.jumps == jumps:
                     await asyncio.sleep(EVERY_S)

@@ -5,14 +5,15 @@ was cut short goes back to what is stored before it is stepped again.
 """
 
 import asyncio
+import random
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from headrace.control.syncs import Sync
-from headrace.db.pool import AWAY
 from headrace.db.queries import load
+from headrace.db.trouble import PASSING
 from headrace.engine.access import Access
 from headrace.engine.assembly import Assembly
 from headrace.engine.checkpoints import Checkpoints, load_checkpoints
@@ -31,9 +32,11 @@ EPOCH = SQL.epoch
 
 LONGEST_WAIT = timedelta(hours=1)
 AGAIN_S = 1.0
-"""After an error of the database."""
-STOP_WITHIN_S = 3.0
-"""How long the answers under way are waited for when the runner stops."""
+LONGEST_AGAIN_S = 15.0
+"""After an error of the database, growing: each try reads a page of the provider that may not be stored."""
+STOP_WITHIN_S = 2.0
+"""How long the answers under way are waited for when the runner stops; what came is stored then. The worker gives it
+half a second more."""
 RECONFIGURED_WITHIN_S = 20.0
 """How long a new fence may take from the PATCH that changed it to the worker that hands it over."""
 
@@ -51,6 +54,7 @@ class SyncRunner:
         self._changed_at: datetime | None = None
         self._answered_at: datetime | None = None
         self._session: Session | None = None
+        self._again_s = AGAIN_S
         self._log = structlog.get_logger(__name__).bind(sync_id=str(sync.id))
 
     # ── what the worker says ──
@@ -65,9 +69,19 @@ class SyncRunner:
                 pass  # disabled or let go in the midst of putting the readings together
             except Fenced:
                 await self._await_another_than(fence)
-            except AWAY as error:
+            except PASSING as error:
                 self._log.warning("database_away", error=type(error).__name__)
-                await self._services.clock.sleep(AGAIN_S)
+                await self._pause_after_outage()
+
+    async def _pause_after_outage(self) -> None:
+        """Between half of it and the whole, so that the syncs do not all come back at once; a stop ends it."""
+        seconds, self._again_s = self._again_s, min(2 * self._again_s, LONGEST_AGAIN_S)
+        deadline = self._services.clock.monotonic() + seconds * (0.5 + 0.5 * random.random())  # noqa: S311
+        while not self._stopping and (left := deadline - self._services.clock.monotonic()) > 0:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
 
     def reconfigure(self, sync: Sync, fence: Fence, access: Access) -> None:
         """Go on with another configuration, fence or credential. What needs no new fence holds from the next request
@@ -90,6 +104,13 @@ class SyncRunner:
         self._stopping = True
         self._wake.set()
 
+    def storing_trouble(self, for_s: float) -> str | None:
+        """Why pages have not been stored for so many seconds, None while they are."""
+        ingest = self._session.ingest if self._session is not None else None
+        if ingest is None or ingest.troubled_since is None:
+            return None
+        return ingest.trouble if self._services.clock.monotonic() - ingest.troubled_since > for_s else None
+
     # ── one fence ──
 
     async def _hold(self) -> None:
@@ -102,6 +123,7 @@ class SyncRunner:
             while gap is None and not (self._stopping or self._renew):
                 self._wake.clear()
                 await self._take_note(assembly)
+                self._again_s = AGAIN_S
                 await self._begin_run(assembly)
                 stepper.start_due(self._runs.tempo(session), active=self._proceed())
                 with suppress(TimeoutError):
@@ -162,9 +184,11 @@ class SyncRunner:
         """Read what was asked for since, and write down health if it changed."""
         session = assembly.session
         if self._look:
-            self._look = False
+            self._look, asked = False, self._runs.requested
             await self._runs.load(session)
             await session.load_held()
+            if self._runs.requested != asked:
+                self._health.try_now(session.now())
         await self._health.save(session, assembly.purged)
 
     async def _begin_run(self, assembly: Assembly) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from headrace.db.pool import AWAY
+from headrace.db.trouble import PASSING
 from headrace.engine.access import Access
 from headrace.engine.assembly import Assembly, Reading
 from headrace.engine.checkpoints import Checkpoints
@@ -85,7 +85,7 @@ class Stepper:
                 gap = error
             elif isinstance(error, Stopped):
                 continue
-            elif isinstance(error, (Fenced, *AWAY)) or not isinstance(error, Exception):
+            elif isinstance(error, (Fenced, *PASSING)) or not isinstance(error, Exception):
                 raise error
             else:
                 self._failed(reading, error)

@@ -32,7 +32,9 @@ _LOOK_WITHIN_S = 10.0
 _WATCH_EVERY_S = 0.25
 _LAGS_KEPT = 20
 _STALLED_LAG_S = 5.0
-_STOP_WITHIN_S = 1.8
+_NOT_STORED_S = 3.0
+_STOP_WITHIN_S = 2.5
+_GATHER_S = 0.02
 _LOAD_AT_ONCE = 200
 _UNUSABLE_AGAIN_S = 30.0
 
@@ -60,6 +62,7 @@ class Worker:
         self._looked_at = self._clock.monotonic()
         self._lags: deque[float] = deque([0.0], maxlen=_LAGS_KEPT)
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop: asyncio.Task[None] | None = None
         self._deaf: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
@@ -75,36 +78,54 @@ class Worker:
             self._tasks.append(asyncio.create_task(work, name=name))
 
     async def stop(self) -> None:
-        """Let every sync go: no further request begins, answers under way are stored if they come within two seconds,
-        and the leases are released, so that others take the syncs at once."""
+        """Let every sync go: no further request begins, answers under way are stored if they come in time, and each
+        lease is released as soon as nothing of its sync is under way, so that another takes it at once. May be called
+        again: it is one stop."""
+        if self._stop is None:
+            self._stop = asyncio.create_task(self._let_all_go(), name="worker-stop")
+        await asyncio.shield(self._stop)
+
+    async def _let_all_go(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self._deaf()
         await self._presence.announce_stopping()
-        stops = [asyncio.create_task(held.stop()) for held in self._held.values()]
-        if stops:
-            await asyncio.wait(stops, timeout=_STOP_WITHIN_S)
+        deadline = self._clock.monotonic() + _STOP_WITHIN_S
+        stops = {asyncio.create_task(held.stop()): sync_id for sync_id, held in self._held.items()}
+        left: set[asyncio.Task[None]] = set(stops)
+        while left and (seconds := deadline - self._clock.monotonic()) > 0:
+            done, left = await asyncio.wait(left, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(_GATHER_S)  # those that end together are released together
+            done |= {stop for stop in left if stop.done()}
+            left -= done
+            await self._release(stops[stop] for stop in done)
         for sync_id in list(self._held):
             self._drop(sync_id)
         await asyncio.gather(*self._ending, *stops, *self._leaving.values(), return_exceptions=True)
+        await self._release(list(self._leases.held))
+
+    async def _release(self, sync_ids: Iterable[UUID]) -> None:
         try:
-            await self._leases.release(list(self._leases.held))
+            await self._leases.release(list(sync_ids))
         except OUTAGE as error:
             log.warning("leases_not_released", error=type(error).__name__)
 
     def status(self) -> dict[str, Any]:
         """The truth for /ready. `alive`: the heartbeat is fresh and the worker's tasks run. `stalled`: the event loop
-        is late by seconds, or leases have not been looked at for as long as one lasts."""
+        is late by seconds, leases have not been looked at for as long as one lasts, or pages cannot be stored. `note`
+        says why, where the database is the reason."""
         age = self._presence.age_s
         lag, look_age = max(self._lags), self._clock.monotonic() - self._looked_at
+        troubles = (held.storing_trouble(_NOT_STORED_S) for held in self._held.values())
+        not_stored = next((trouble for trouble in troubles if trouble is not None), None)
         tasks_run = bool(self._tasks) and not any(task.done() for task in self._tasks)
         return {
             "alive": self._presence.alive and tasks_run,
-            "stalled": lag > _STALLED_LAG_S or look_age > self._presence.ttl.total_seconds(),
+            "stalled": bool(not_stored or lag > _STALLED_LAG_S or look_age > self._presence.ttl.total_seconds()),
             "worker_id": str(self._presence.worker_id),
             "workers": len(self._leases.living),
+            "note": self._presence.trouble or not_stored,
             "heartbeat_age_s": round(age, 3),
             "event_loop_lag_s": round(lag, 3),
             "syncs_held": len(self._leases.held),
