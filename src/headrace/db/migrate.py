@@ -6,6 +6,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from headrace.db import citus
+
 OLDEST_MAJOR = 15
 _LOCK = 0x6865_6164_7261_6365  # "headrace": the advisory lock that lets one process at a time migrate
 
@@ -44,7 +46,8 @@ def shipped() -> list[Migration]:
 async def migrate(dsn: str) -> list[str]:
     """Bring the database at `dsn` to the newest schema; return the names of what was applied.
 
-    Any number of processes may call this at once: one does the work, the others wait for it. Raises MigrationRefused,
+    Any number of processes may call this at once: one does the work, the others wait for it. Where the extension citus
+    is installed the data plane's tables are then distributed over its nodes. Raises MigrationRefused,
     with nothing applied, when the database is older than PostgreSQL 15, was migrated by a newer headrace, or holds
     a migration that reads otherwise than the one shipped.
     """
@@ -56,7 +59,11 @@ async def migrate(dsn: str) -> list[str]:
         # Held by the session, so it is given back when the connection ends, whatever becomes of this process.
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
-        return [migration.name for migration in await _outstanding(connection) if await _apply(connection, migration)]
+        outstanding = await _outstanding(connection)
+        for migration in outstanding:
+            await _apply(connection, migration)
+        await citus.distribute(connection)
+        return [migration.name for migration in outstanding]
     finally:
         await connection.close()
 
@@ -77,7 +84,7 @@ async def _outstanding(connection: asyncpg.Connection) -> list[Migration]:
     return [migration for name, migration in known.items() if name not in applied]
 
 
-async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(migration.sql)
         await connection.execute(
@@ -85,4 +92,3 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
             migration.name,
             migration.checksum,
         )
-    return True

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -24,6 +24,9 @@ AT_ONCE = 8
 """Single reads of one sync that are under way side by side; the pace decides when each is sent."""
 ASIDE: frozenset[FaultClass] = frozenset({"gone", "bad", "permission", "config"})
 """Faults of one record or child; any other concerns the whole reading."""
+
+_WAITS = tuple(min(timedelta(minutes=2**doublings), timedelta(days=1)) for doublings in range(12))
+"""Before what was set aside is tried again, the first, second, … time."""
 
 Key = tuple[str, str, str | None]
 """(collection id, upstream id, parent id)"""
@@ -113,8 +116,18 @@ class Fetcher:
         session = self._session
         fence = session.fence
         log.warning("set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what=what, reason=reason)
+        now = session.now()
         due = await session.services.db.ingest.fetchval(
-            SET_ASIDE, fence.stream_id, fence.sync_id, collection_id, what, key, parent, reason, session.now()
+            SET_ASIDE,
+            fence.stream_id,
+            fence.sync_id,
+            collection_id,
+            what,
+            key,
+            parent,
+            reason,
+            now,
+            [now + wait for wait in _WAITS],
         )
         self._due(due)
         return []

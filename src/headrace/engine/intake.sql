@@ -18,13 +18,13 @@ group by parent_id
 
 -- name: set_aside
 -- A record, or the children of one parent, that could not be read: tried again after a minute, then twice as long each
--- time, up to a day. Returns when.
+-- time, up to a day: the moments are given as $9, since the data plane computes with no time zone. Returns when.
 insert into set_aside
   (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at)
-values ($1, $2, $3, $4, $5, $6, $7, 1, $8::timestamptz + interval '1 minute', $8)
+values ($1, $2, $3, $4, $5, $6, $7, 1, ($9::timestamptz[])[1], $8)
 on conflict (stream_id, sync_id, collection_id, what, upstream_id)
 do update set reason = excluded.reason, attempts = set_aside.attempts + 1,
-  retry_at = $8::timestamptz + least(interval '1 day', interval '1 minute' * power(2, least(set_aside.attempts, 20))),
+  retry_at = ($9::timestamptz[])[least(set_aside.attempts + 1, cardinality($9::timestamptz[]))],
   parent_id = coalesce(excluded.parent_id, set_aside.parent_id)
 returning retry_at
 

@@ -80,7 +80,7 @@ where (records.raw_hash <> excluded.raw_hash or records.deleted)
   and case
     when excluded.version <> records.version and excluded.version <> 0 and records.version <> 0
       then excluded.version > records.version
-    else excluded.as_of >= records.as_of + records.slack_ms * interval '1 millisecond'
+    else excluded.as_of - records.as_of >= records.slack_ms * interval '1 millisecond'
       and (excluded.strong or not records.strong)
   end
 
