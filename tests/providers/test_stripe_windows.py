@@ -70,3 +70,38 @@ def test_a_row_without_a_time_ends_no_window() -> None:
         del rows[n]["created"]
     stripe.add("/v1/charges", *reversed(rows))
     assert set(listed(stripe, Window(from_unix(BEGIN), None))) == {row["id"] for row in rows}
+
+
+class Timeless(SmallStripe):
+    """Stands in for Stripe, and lists the oldest first or passes over the bounds of `created`, or both."""
+
+    def __init__(self, *, oldest_first: bool, bounded: bool) -> None:
+        super().__init__()
+        self.oldest_first, self.bounded = oldest_first, bounded
+
+    def _page(self, path: str, rows: list[dict[str, Any]], query: dict[str, str]) -> Any:
+        if not self.bounded:
+            query = {name: value for name, value in query.items() if not name.startswith("created")}
+        return super()._page(path, rows[::-1] if self.oldest_first else rows, query)
+
+
+@given(
+    seconds=st.lists(st.integers(0, 230), min_size=1, max_size=5),
+    lo=st.none() | st.integers(-1, 4),
+    hi=st.none() | st.integers(0, 6),
+    oldest_first=st.booleans(),
+    bounded=st.booleans(),
+)
+def test_a_list_in_which_time_leads_nowhere_is_read_by_id(
+    seconds: list[int], lo: int | None, hi: int | None, oldest_first: bool, bounded: bool
+) -> None:
+    stripe = Timeless(oldest_first=oldest_first, bounded=bounded)
+    born = [BEGIN + second for second, count in enumerate(seconds) for _ in range(count)]
+    rows = [{"id": f"ch_{n}", "object": "charge", "created": moment} for n, moment in enumerate(born)]
+    stripe.add("/v1/charges", *reversed(rows))
+    window = Window(*(None if bound is None else from_unix(BEGIN + bound) for bound in (lo, hi)))
+    there = {
+        row["id"] for row in rows
+        if (lo is None or row["created"] >= BEGIN + lo) and (hi is None or row["created"] < BEGIN + hi)
+    }  # fmt: skip
+    assert there <= set(listed(stripe, window))

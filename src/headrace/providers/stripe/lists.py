@@ -49,34 +49,56 @@ class _Windowed(Paged):
     def read(self, ctx: Context, window: Window, cursor: Cursor | None) -> Read:
         if window == EVERYTHING:
             return (yield from super().read(ctx, window, cursor))
-        response = yield self._asked(window, cursor or {})
+        place = cursor or {}
+        response = yield self._asked(window, place)
         answer = decoded(lambda: self._list.read(response))
         rows: list[Raw] = answer.rows
         if not rows:
             if answer.told["more"]:
                 raise stuck("it says that more follows and shows no row to go on from")
             return Rows([], response.sent_at)
-        _, newest = _told(rows[0])
-        last, oldest = _told(rows[-1])
+        first, (last, oldest) = _told(rows[0])[1], _told(rows[-1])
+        if "timeless" in place or self._is_timeless(window, place, first, oldest):
+            following = {"after": last, "timeless": True} if answer.told["more"] else None
+            return Rows([row for row in rows if _lies_in(window, row)], response.sent_at, following)
         least = -math.inf if window.lo is None else math.ceil(window.lo.timestamp())
         if oldest is not None and oldest < least:
             return Rows([row for row in rows if (_told(row)[1] or least) >= least], response.sent_at)
         if not answer.told["more"]:
             return Rows(rows, response.sent_at)
-        if newest is None or oldest is None or newest == oldest:
+        if first is None or oldest is None or first == oldest:
             return Rows(rows, response.sent_at, {"after": last})
         return Rows(rows, response.sent_at, {"until": oldest + 1})
+
+    def _is_timeless(self, window: Window, cursor: Cursor, first: int | None, last: int | None) -> bool:
+        """Whether the page shows that time leads nowhere in this list: the oldest come first, or bounds that were asked
+        for are passed over. Stripe does neither; servers that stand in for it do, and then ids alone lead on."""
+        if first is None or last is None:
+            return False
+        bounds = {} if "after" in cursor else dict(self._bounds(window, cursor))
+        below, above = int(bounds.get("created[gte]", last)), int(bounds.get("created[lt]", first + 1))
+        return first < last or last < below or first >= above
 
     def _asked(self, window: Window, cursor: Cursor) -> Request:
         if "after" in cursor:
             return self._plain.with_query(("starting_after", str(cursor["after"])))
+        return self._plain.with_query(*self._bounds(window, cursor))
+
+    def _bounds(self, window: Window, cursor: Cursor) -> Query:
         bounds = dict(created(window))
         if "until" in cursor:
             bounds["created[lt]"] = str(cursor["until"])
-        return self._plain.with_query(*bounds.items())
+        return tuple(bounds.items())
 
 
 def _told(row: Raw) -> tuple[Any, int | None]:
     """The id and the birth of a row."""
     key, born = decoded(lambda: _row(row))
     return key, born if isinstance(born, int) else None
+
+
+def _lies_in(window: Window, row: Raw) -> bool:
+    """Whether the row was born in the window, or tells no birth."""
+    born = _told(row)[1]
+    bounds = {name: int(value) for name, value in created(window)}
+    return born is None or bounds.get("created[gte]", born) <= born < bounds.get("created[lt]", born + 1)
