@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from callers import NOBODY, Caller, Callers
 
+from headrace.api.allowances import Allowances
 from headrace.api.services import Services
 from headrace.control import tokens
+from headrace.errors import TooManyRequests
 
 
 async def test_a_token_shows_its_secret_once_and_works_until_it_is_revoked(admin: Caller, callers: Callers) -> None:
@@ -75,6 +77,8 @@ async def test_an_expired_token_is_a_401(admin: Caller, callers: Callers, servic
         ({"expires_at": "2031-01-01T00:00:00"}, "expires_at"),
         ({"expires_at": "0001-01-01T00:00:00+14:00"}, "expires_at"),
         ({"expires_at": 5}, "expires_at"),
+        ({"requests_per_minute": 0}, "requests_per_minute"),
+        ({"requests_per_minute": True}, "requests_per_minute"),
         ({"instance": True}, "instance"),
     ],
 )
@@ -142,3 +146,38 @@ async def test_the_audit_is_paged_newest_first(admin: Caller) -> None:
             break
     assert seen == whole
     assert len(seen) == 5
+
+
+async def test_a_token_has_a_limit_of_its_own(admin: Caller, callers: Callers) -> None:
+    given = {"name": "lost", "scopes": ["admin"], "requests_per_minute": 3}
+    made = await admin.ok("POST", "/v1/api-tokens", given)
+    assert made["requests_per_minute"] == 3
+    limited = callers.with_token(made["token"], admin.org_id)
+    consumer = f"/v1/http-consumers/{NOBODY}/next"
+    assert [(await limited("GET", path)).status_code for path in ("/v1/streams", consumer, "/v1/nothing")] == [
+        200,
+        404,
+        404,
+    ]
+    await limited.ok("GET", "/v1/streams")
+    refused = await limited("GET", "/v1/streams")
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 20
+    assert "3 requests a minute" in refused.json()["summary"]
+    await admin.ok("GET", "/v1/streams")
+
+
+def test_an_allowance_comes_back_evenly() -> None:
+    now = 0.0
+    allowances = Allowances(lambda: now)
+    caller = tokens.Principal(uuid4(), uuid4(), "x", frozenset({"read"}), requests_per_minute=60)
+    for _ in range(60):
+        allowances.spend(caller)
+    with pytest.raises(TooManyRequests) as refused:
+        allowances.spend(caller)
+    assert refused.value.retry_after == pytest.approx(1.0)
+    now += 2.0
+    allowances.spend(caller)
+    allowances.spend(caller)
+    with pytest.raises(TooManyRequests):
+        allowances.spend(caller)

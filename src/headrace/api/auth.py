@@ -19,7 +19,7 @@ from headrace.errors import Forbidden, NotFound, Unauthorized
 
 
 async def caller(request: Request) -> Principal:
-    """Whose bearer token the request carries. Raises Unauthorized."""
+    """Whose bearer token the request carries. Raises Unauthorized, and TooManyRequests beyond the token's limit."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     bearer = bearer.strip()
     if scheme.lower() != "bearer" or not bearer:
@@ -32,6 +32,7 @@ async def caller(request: Request) -> Principal:
 
     principal = await services.callers.get(tokens.hash_of(bearer), load)
     request.state.principal = principal
+    services.allowances.spend(principal)
     return principal
 
 

@@ -77,7 +77,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
                 _complete(made["paths"][route.path_format][method.lower()], route, method)
     for path, operations in PATHS.items():
         for method, operation in operations.items():
-            statuses = {400, 401, 403, 404, 413, 422, 503} | ({429} if path.endswith("/next") else set())
+            statuses = {400, 401, 403, 404, 413, 422, 429, 503}
             operation["responses"] |= _errors(statuses)
             made["paths"].setdefault(path, {})[method] = operation
             operation["security"] = [{"bearer": []}]
@@ -101,7 +101,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     _declare_path(parameters, route.path_format)
     if caller in calls:
         operation["security"] = [{"bearer": []}]
-        statuses |= {400, 401, 403, 413, 422}  # a GET too may have a body: its query as JSON
+        statuses |= {400, 401, 403, 413, 422, 429}  # a GET too may have a body: its query as JSON
     if "{" in route.path_format:
         statuses |= {404}
     if method in ("POST", "PATCH") and any(isinstance(call, Changes) for call in calls):

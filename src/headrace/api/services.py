@@ -6,6 +6,7 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
+from headrace.api.allowances import Allowances
 from headrace.api.background import Background
 from headrace.api.brief import Brief
 from headrace.control.consumers import Consumer
@@ -39,6 +40,8 @@ class Services:
     """By organisation and id, for the consume routes."""
     syncs: Brief[tuple[UUID, UUID], Sync] = field(default_factory=Brief)
     """By organisation and id: the syncs of the records in an answer."""
+    allowances: Allowances = field(default_factory=Allowances)
+    """What is left of the limits of API tokens."""
     background: Background = field(default_factory=Background)
     """To be stopped with the app."""
 

@@ -91,6 +91,7 @@ class TokenObject(Shape):
     name: str
     scopes: list[Literal["admin", "read", "consume"]]
     stream_ids: list[str] | None = Field(description="null: every stream of the organisation.")
+    requests_per_minute: int | None = Field(description="Each process counts for itself; null: no limit.")
     expires_at: str | None
     last_used_at: str | None
     created_at: str = _TIME

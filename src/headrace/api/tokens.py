@@ -27,7 +27,8 @@ router = APIRouter(tags=["API tokens"])
 
 
 class TokenCreate(Fields):
-    """`stream_ids` left out or null: every stream of the organisation. `expires_at` left out or null: never."""
+    """`stream_ids` left out or null: every stream of the organisation. `expires_at` left out or null: never.
+    `requests_per_minute` left out or null: no limit."""
 
     output_only = frozenset({"id", "org_id", "token", "last_used_at", "created_at"})
 
@@ -35,6 +36,7 @@ class TokenCreate(Fields):
     scopes: Annotated[list[Scope], Field(min_length=1), Distinct]
     stream_ids: Annotated[list[Id], Field(min_length=1, max_length=1000), Distinct] | None = None
     expires_at: Moment | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
 async def _path_token_id(id: Annotated[str, Path(description="The token's id.")]) -> UUID:  # noqa: A002
@@ -54,6 +56,7 @@ def render(token: ApiToken) -> Mapping[str, Any]:
         "name": token.name,
         "scopes": token.scopes,
         "stream_ids": None if token.stream_ids is None else [str(id_) for id_ in token.stream_ids],
+        "requests_per_minute": token.requests_per_minute,
         "expires_at": token.expires_at and iso(token.expires_at),
         "last_used_at": token.last_used_at and iso(token.last_used_at),
         "created_at": iso(token.created_at),
@@ -75,6 +78,7 @@ async def create_token(change: AdminChange, body: Annotated[TokenCreate, Depends
             tx.now,
             stream_ids=body.stream_ids,
             expires_at=body.expires_at,
+            requests_per_minute=body.requests_per_minute,
         )
         return tx.answer(dict(render(token)), object_id=token.id, once={"token": secret})
 

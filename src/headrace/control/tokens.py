@@ -27,7 +27,8 @@ _TOUCHED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling. `stream_ids` None: every stream of the organisation. `instance`: may make organisations."""
+    """Who is calling. `stream_ids` None: every stream of the organisation. `instance`: may make organisations.
+    `requests_per_minute` None: no limit."""
 
     org_id: UUID
     token_id: UUID
@@ -35,6 +36,7 @@ class Principal:
     scopes: frozenset[str]
     stream_ids: frozenset[UUID] | None = None
     instance: bool = False
+    requests_per_minute: int | None = None
 
     def may(self, scope: Scope) -> bool:
         """`admin` reaches everything; the other scopes reach only their own routes."""
@@ -57,6 +59,7 @@ class ApiToken:
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+    requests_per_minute: int | None = None
 
 
 def hash_of(secret: str) -> bytes:
@@ -82,6 +85,7 @@ async def authenticate(conn: Conn, bearer: str, now: datetime) -> Principal:
         scopes=frozenset(row["scopes"]),
         stream_ids=None if limited is None else frozenset(limited),
         instance=row["instance"],
+        requests_per_minute=row["requests_per_minute"],
     )
 
 
@@ -96,6 +100,7 @@ async def create(
     expires_at: datetime | None = None,
     instance: bool = False,
     secret: str | None = None,
+    requests_per_minute: int | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token; returns it with its secret, which is not kept. `secret` sets it instead of a random one."""
     secret = secret or f"hr_{secrets.token_urlsafe(32)}"
@@ -109,10 +114,12 @@ async def create(
         expires_at=expires_at,
         last_used_at=None,
         created_at=now,
+        requests_per_minute=requests_per_minute,
     )
     await conn.execute(
-        INSERT, org_id, token.id, name, hash_of(secret), token.scopes, token.stream_ids, instance, expires_at, now
-    )
+        INSERT, org_id, token.id, name, hash_of(secret), token.scopes, token.stream_ids, instance, expires_at, now,
+        requests_per_minute,
+    )  # fmt: skip
     return token, secret
 
 
