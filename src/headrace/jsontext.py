@@ -109,6 +109,11 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, default=_digits)
 
 
+def pretty(value: Any) -> str:
+    """The same for people to read: indented, every digit as it was sent."""
+    return orjson.dumps(value, default=_digits, option=orjson.OPT_INDENT_2).decode()
+
+
 def _digits(value: object) -> orjson.Fragment:
     if isinstance(value, Digits):
         return orjson.Fragment(value.text)

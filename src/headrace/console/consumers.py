@@ -1,0 +1,92 @@
+"""Consumers: how far each is, what is out, what is dead; and one that can be tried by hand."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from starlette.responses import Response
+
+from headrace.console.visit import Visit
+
+_SHOWN = 60
+_HAND_WAIT_MS = 1_000
+
+
+async def every(visit: Visit) -> Response:
+    listed, streams = await asyncio.gather(visit.api.every("/v1/http-consumers"), visit.api.every("/v1/streams"))
+    shown = await asyncio.gather(*(visit.api.get(f"/v1/http-consumers/{each['id']}") for each in listed[:_SHOWN]))
+    names = {stream["id"]: stream["slug"] for stream in streams}
+    return visit.page("consumers.html", consumers=shown, streams=streams, names=names, hidden=len(listed) - len(shown))
+
+
+async def create(visit: Visit) -> Response:
+    body: dict[str, Any] = {"stream_id": visit.field("stream_id")}
+    for name in ("name", "kind", "deliver_policy"):
+        if visit.field(name):
+            body[name] = visit.field(name)
+    made = await visit.api.send("POST", "/v1/http-consumers", body)
+    return visit.go(
+        f"/consumers/{made['id']}", "The consumer is made: pull its first messages here, or from your code."
+    )
+
+
+async def page(visit: Visit) -> Response:
+    return visit.page("consumer.html", **await _figures(visit), messages=None, base=_base(visit))
+
+
+async def live(visit: Visit) -> str:
+    return visit.fragment("_consumer.html", **await _figures(visit))
+
+
+async def pull(visit: Visit) -> Response:
+    """Take some messages by hand: they count as delivered until they are acked here, or their time is over."""
+    asked = await visit.api.send(
+        "POST",
+        f"/v1/http-consumers/{visit.id()}/next",
+        {"batch_size": int(visit.field("batch_size") or "1"), "wait_for": _HAND_WAIT_MS},
+    )
+    figures = await _figures(visit)
+    return visit.page("consumer.html", **figures, messages=asked["data"], base=_base(visit))
+
+
+async def settle(visit: Visit) -> Response:
+    """Ack or nack what was pulled by hand."""
+    what = "ack" if visit.field("do") == "ack" else "nack"
+    tokens = visit.form.get("ack_token", [])
+    await visit.api.send("POST", f"/v1/http-consumers/{visit.id()}/{what}", {"ack_tokens": tokens})
+    told = "acked" if what == "ack" else "given back: they are delivered again"
+    return visit.go(
+        f"/consumers/{visit.id()}", f"{len(tokens)} {'message' if len(tokens) == 1 else 'messages'} {told}."
+    )
+
+
+async def replay(visit: Visit) -> Response:
+    await visit.api.send("POST", f"/v1/http-consumers/{visit.id()}/dead-letters/replay", {})
+    return visit.go(f"/consumers/{visit.id()}", "The dead letters are delivered again.")
+
+
+async def reset(visit: Visit) -> Response:
+    policy = visit.field("deliver_policy")
+    body = {"deliver_policy": policy} if policy else {}
+    await visit.api.send("POST", f"/v1/http-consumers/{visit.id()}/reset", body)
+    return visit.go(f"/consumers/{visit.id()}", "The consumer begins anew; what was out is void.")
+
+
+async def delete(visit: Visit) -> Response:
+    held = await visit.api.get(f"/v1/http-consumers/{visit.id()}")
+    if visit.field("name") != held["name"]:
+        return visit.go(f"/consumers/{visit.id()}", "Nothing was deleted: that is not the consumer's name.", "bad")
+    await visit.api.send("DELETE", f"/v1/http-consumers/{visit.id()}")
+    return visit.go("/consumers", f"{held['name']} is deleted.")
+
+
+async def _figures(visit: Visit) -> dict[str, Any]:
+    id_: UUID = visit.id()
+    held, dead = await asyncio.gather(
+        visit.api.get(f"/v1/http-consumers/{id_}"), visit.api.get(f"/v1/http-consumers/{id_}/dead-letters", limit=20)
+    )
+    return {"consumer": held, "dead": dead["data"], "more_dead": dead.get("next_cursor") is not None}
+
+
+def _base(visit: Visit) -> str:
+    return str(visit.services.settings.public_url or visit.request.base_url).rstrip("/")
