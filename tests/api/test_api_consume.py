@@ -282,3 +282,57 @@ async def test_a_token_revoked_elsewhere_is_refused_within_a_second(
         return (await worker("GET", f"{consumer}/next")).status_code == 401
 
     await until(refused)
+
+
+@pytest.mark.parametrize("action", ["ack", "nack", "extend", "term"])
+async def test_of_bad_tokens_nothing_is_acted_on_by_half(
+    admin: Caller, shelf: Shelf, consumer: str, action: str
+) -> None:
+    await shelf.put("a")
+    await shelf.put("b")
+    other = await admin.ok("POST", "/v1/http-consumers", {"stream_id": str(shelf.stream_id)})
+    [foreign] = (await admin.ok("GET", f"/v1/http-consumers/{other['id']}/next"))["data"]
+    good = [message["ack_token"] for message in (await admin.ok("GET", f"{consumer}/next?batch_size=2"))["data"]]
+    changed = good[0][:-1] + ("A" if good[0][-1] != "A" else "B")
+    for bad in ("", "x", " ", good[0] + good[1], good[0][:-4], changed, foreign["ack_token"], "-1", "9" * 64, "ä" * 64):
+        await admin.fails(400, "POST", f"{consumer}/{action}", {"ack_tokens": [*good, bad]})
+    await admin.fails(422, "POST", f"{consumer}/{action}", {"ack_tokens": good * 5000})
+    await admin.fails(422, "POST", f"{consumer}/{action}", {"ack_tokens": [*good, "\0"]})
+    held = await admin.ok("GET", consumer)
+    assert (held["num_ack_pending"], held["num_pending"], held["num_dead"]) == (2, 0, 0)
+
+
+async def test_a_token_given_twice_counts_once(admin: Caller, shelf: Shelf, consumer: str) -> None:
+    await shelf.put("a")
+    [message] = (await admin.ok("GET", f"{consumer}/next"))["data"]
+    answer = await admin("POST", f"{consumer}/term", {"ack_tokens": [message["ack_token"]] * 1000})
+    assert answer.status_code == 204
+    assert (await admin.ok("GET", consumer))["num_dead"] == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("batch_size", [-1, 0, 1001, 2**31, 2**63, 2**64, 10**400, 1.5, "1", None, True, [], {}]),
+        ("wait_for", [-1, 300_001, 2**63, 10**400, 0.5, "0", None, False]),
+    ],
+)
+async def test_odd_numbers_are_refused_and_take_nothing(
+    admin: Caller, shelf: Shelf, consumer: str, field: str, values: list[Any]
+) -> None:
+    await shelf.put("a")
+    for value in values:
+        refused = await admin.fails(422, "POST", f"{consumer}/next", {field: value})
+        assert list(refused["validation_errors"]) == [field]
+    for text in ("-1", "x", "1001000000", "1e3", "", "٣"):
+        await admin.fails(400, "GET", f"{consumer}/next", params={field: text})
+    assert (await admin.ok("GET", consumer))["num_ack_pending"] == 0
+
+
+async def test_an_odd_delay_is_refused_and_the_message_stays_out(admin: Caller, shelf: Shelf, consumer: str) -> None:
+    await shelf.put("a")
+    [message] = (await admin.ok("GET", f"{consumer}/next"))["data"]
+    for delay in (-1, 86_400_001, 2**63, 10**400, 0.5, "1", None):
+        body = {"ack_tokens": [message["ack_token"]], "delay_ms": delay}
+        assert "delay_ms" in (await admin.fails(422, "POST", f"{consumer}/nack", body))["validation_errors"]
+    assert (await admin.ok("GET", consumer))["num_ack_pending"] == 1

@@ -10,7 +10,8 @@ from stream_log import Log, delete, record
 from headrace.errors import BadRequest, NotFound
 from headrace.stream import lifecycle as streams
 from headrace.stream import retention
-from headrace.stream.consumers import lifecycle
+from headrace.stream.consumers import Dispatcher, lifecycle, storage
+from headrace.stream.consumers.storage import Key
 
 
 async def test_messages_come_in_the_order_of_their_numbers(log: Log, consumer: Consumer) -> None:
@@ -445,3 +446,20 @@ async def test_max_ack_pending_holds_across_processes(log: Log, process: Process
 
     assert sum(map(len, taken)) == 5
     assert len({id_ for each in taken for id_ in each}) == 5
+
+
+@pytest.mark.parametrize(("sharded", "waits"), [(True, "on"), (False, "off")])
+async def test_a_turn_waits_for_the_disk_itself_where_one_flush_does_not_reach_every_server(
+    log: Log, process: Process, sharded: bool, waits: str
+) -> None:
+    log.db.sharded = sharded
+    consumer = await process.consumer(log)
+    dispatcher = Dispatcher(log.db, process.wakeups)
+    await log.append(record("a"))
+    key = Key(log.stream_id, consumer.id)
+    async with log.db.api.acquire() as conn, storage.turn(conn, key, None, flushed=sharded):
+        assert await conn.fetchval("show synchronous_commit") == waits
+    there = consumer.elsewhere(dispatcher)
+    await there.ack(*(await there.take()).values())
+    assert (await consumer.counts()).num_ack_pending == 0
+    await dispatcher.close()

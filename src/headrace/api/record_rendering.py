@@ -36,6 +36,7 @@ class Renderer:
     def __init__(self, found: Mapping[UUID, Sync]) -> None:
         self._syncs = found
         self._common: dict[tuple[UUID, str], str] = {}
+        self._inserted: tuple[datetime | None, str] = (None, "null")
 
     def record(self, record: StoredRecord) -> Fragment | None:
         """The record, for `dumps`; None when its sync is gone."""
@@ -77,12 +78,16 @@ class Renderer:
             if sync is None:
                 return None
             common = self._common[kind] = _common(sync, record.collection_id)
+        created, updated = record.upstream_created_at, record.upstream_updated_at
+        created_text = _moment(created)
+        updated_text = created_text if created == updated else _moment(updated)
+        if record.inserted_at != self._inserted[0]:  # records of one append have it in common
+            self._inserted = (record.inserted_at, _moment(record.inserted_at))
         head = (
             f'{{"id":"{record.record_id}",{common},"upstream_id":{_json(record.upstream_id)},'
             f'"updated_idx":{record.updated_idx},"deleted":{"true" if record.deleted else "false"},'
-            f'"upstream_created_at":{_moment(record.upstream_created_at)},'
-            f'"upstream_updated_at":{_moment(record.upstream_updated_at)},'
-            f'"inserted_at":{_moment(record.inserted_at)},"data":'
+            f'"upstream_created_at":{created_text},"upstream_updated_at":{updated_text},'
+            f'"inserted_at":{self._inserted[1]},"data":'
         )
         return b"".join((head.encode(), record.data, b"}"))
 

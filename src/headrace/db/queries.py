@@ -13,6 +13,7 @@ Load a file and take its blocks at module level, so that a name that is not ther
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from importlib.resources import files
 from typing import TypeAlias
 from uuid import UUID
@@ -70,21 +71,31 @@ Inlined: TypeAlias = UUID | int | datetime | Sequence[UUID] | Sequence[int] | No
 def inline(statements: str, *values: Inlined) -> str:
     """The statements with `values` written in for $1, $2, …, for the simple protocol: several statements in one trip
     to the server, which takes no parameters. No text among them: nothing that could end a literal."""
+    texts, places = _template(statements)
     written = [_literal(value) for value in values]
-    return _PARAMETER.sub(lambda match: written[int(match.group(1)) - 1], _COMMENT.sub("", statements))
+    return "".join([texts[0], *(written[place] + text for place, text in zip(places, texts[1:], strict=True))])
+
+
+@lru_cache(maxsize=256)
+def _template(statements: str) -> tuple[list[str], list[int]]:
+    """What stands between the parameters, and which they are."""
+    parts = _PARAMETER.split(_COMMENT.sub("", statements))
+    return parts[::2], [int(number) - 1 for number in parts[1::2]]
 
 
 def _literal(value: Inlined) -> str:
     if value is None:
         return "null"
     if isinstance(value, UUID):
-        return f"'{UUID(bytes=value.bytes)}'::uuid"
+        return f"'{value}'::uuid"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return f"{int(value)}"
     if isinstance(value, datetime):
         return f"'{value.isoformat()}'::timestamptz"
+    if isinstance(value, str | bytes):
+        raise TypeError("text is not written into statements")
     kind = "uuid" if value and isinstance(value[0], UUID) else "bigint"
     return (
         f"'{{{','.join(str(UUID(bytes=v.bytes)) if isinstance(v, UUID) else str(int(v)) for v in value)}}}'::{kind}[]"

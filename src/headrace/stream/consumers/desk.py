@@ -215,7 +215,14 @@ class Desk:
             now = self._db.clock.now()
             async with self._db.api.acquire() as conn:
                 state, taken = await take_turn(
-                    conn, self._key, known, settles, sizes, now, again_first=self._again_first
+                    conn,
+                    self._key,
+                    known,
+                    settles,
+                    sizes,
+                    now,
+                    again_first=self._again_first,
+                    flushed=not self._flush.needed,
                 )
                 waiting = await self._estimate.after(conn, self._key, state, taken, now) if sizes else None
         except BaseException as error:

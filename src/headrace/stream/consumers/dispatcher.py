@@ -29,7 +29,7 @@ class Dispatcher:
     def __init__(self, db: Database, wakeups: Wakeups) -> None:
         self._db = db
         self._wakeups = wakeups
-        self._flush = Flush(lambda: db.api.execute(_FLUSH))
+        self._flush = Flush(None if db.sharded else lambda: db.api.execute(_FLUSH))
         self._desks: dict[Key, Desk] = {}
         self._leaving: set[Key] = set()
 

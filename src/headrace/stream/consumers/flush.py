@@ -10,15 +10,23 @@ from collections.abc import Awaitable, Callable
 
 
 class Flush:
-    """One for a process. `to_disk` makes a commit that waits for the disk."""
+    """One for a process. `to_disk` makes a commit that waits for the disk; None where it would reach one of several
+    servers only, and each turn has to wait for itself."""
 
-    def __init__(self, to_disk: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, to_disk: Callable[[], Awaitable[object]] | None) -> None:
         self._to_disk = to_disk
         self._next: asyncio.Future[None] | None = None
         self._flushing: asyncio.Task[None] | None = None
 
+    @property
+    def needed(self) -> bool:
+        """Whether turns may leave it to this to reach the disk."""
+        return self._to_disk is not None
+
     async def wait(self) -> None:
         """Until all that was committed before this call is on the disk. Raises when that cannot be known."""
+        if self._to_disk is None:
+            return
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
             self._next.add_done_callback(lambda each: each.cancelled() or each.exception())  # told to those who wait
@@ -34,6 +42,7 @@ class Flush:
                 await self._flushing
 
     async def _flush(self) -> None:
+        assert self._to_disk is not None
         try:
             while self._next is not None:
                 served, self._next = self._next, None

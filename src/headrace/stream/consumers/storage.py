@@ -17,7 +17,8 @@ from headrace.stream.filters import Filters
 
 _SQL = load(__package__, "turn.sql")
 _BEGIN = _SQL.begin
-_BEGIN_KNOWN = _SQL.begin_known
+_BEGIN_UNFLUSHED = _SQL.begin_unflushed
+_LOCK_KNOWN = _SQL.lock_known
 _END_TURN = _SQL.end_turn
 _LOCK_CONSUMER = _SQL.lock_consumer
 _READ_CONSUMER = _SQL.read_consumer
@@ -41,21 +42,22 @@ class Key:
 
 
 @asynccontextmanager
-async def turn(conn: Conn, key: Key, known: State | None) -> AsyncIterator[State]:
+async def turn(conn: Conn, key: Key, known: State | None, *, flushed: bool) -> AsyncIterator[State]:
     """A transaction under the consumer's lock, with the state in force: `known` where that still is it.
 
-    End it with `commit`; left without, it is rolled back. What is committed is on the disk only after a `Flush`. Raises
-    NotFound when the consumer was deleted.
+    End it with `commit`; left without, it is rolled back. What is committed is on the disk at once when `flushed`, else
+    only after a `Flush`. Raises NotFound when the consumer was deleted.
     """
+    begin = _BEGIN if flushed else _BEGIN_UNFLUSHED
     try:
         if known is not None:
             place = (known.settings.generation, known.seq)
-            found = await conn.execute(inline(_BEGIN_KNOWN, key.stream_id, key.consumer_id, *place))
+            found = await conn.execute(f"{begin};\n{inline(_LOCK_KNOWN, key.stream_id, key.consumer_id, *place)}")
         if known is not None and found == "SELECT 1":
             yield known
         else:
             if known is None:
-                await conn.execute(_BEGIN)
+                await conn.execute(begin)
             yield await lock(conn, key)
     finally:
         if conn.is_in_transaction():

@@ -59,14 +59,15 @@ async def take_turn(
     now: datetime,
     *,
     again_first: bool,
+    flushed: bool,
 ) -> tuple[State, Taken]:
     """Settle, then fill one answer for each of `sizes`, as far as there is something.
 
     Returns the state as of this turn, and the answers, packed. When it raises, nothing was done, or the outcome is
     unknown: `known` must not be used again. `again_first` tells who gets the odd place where redeliveries and new
-    messages share an answer.
+    messages share an answer; `flushed`, whether the commit waits for the disk.
     """
-    async with storage.turn(conn, key, known) as state:
+    async with storage.turn(conn, key, known, flushed=flushed) as state:
         for settle in settles:
             state.settle(settle, now)
         position = state.position

@@ -1,4 +1,7 @@
 -- name: begin
+begin
+
+-- name: begin_unflushed
 -- The commit does not wait for the disk: nobody is answered before `flush`.
 begin;
 set local synchronous_commit = off
@@ -7,11 +10,9 @@ set local synchronous_commit = off
 -- A commit that waits for the disk (a note in the log is enough), and so for all commits before it.
 select pg_logical_emit_message(true, 'headrace', '')
 
--- name: begin_known
--- As `begin`; the consumer's lock, and whether the turn $4 of generation $3 is still the last: one row if so, none if not. The
+-- name: lock_known
+-- The consumer's lock, and whether the turn $4 of generation $3 is still the last: one row if so, none if not. The
 -- second statement sees what the turn before has written, since it begins after the lock was taken.
-begin;
-set local synchronous_commit = off;
 select 1 from consumers where stream_id = $1 and consumer_id = $2 for update;
 select 1 from consumer_positions
 where stream_id = $1 and consumer_id = $2 and generation = $3 and seq = $4 and not exists (
