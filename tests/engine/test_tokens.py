@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from granted import Asker, asker, granted, held_grant, set_ahead
+from granted import PROVIDERS, Asker, asker, granted, held_grant, set_ahead
 
 from headrace.db.pool import Database
+from headrace.engine.idle_grants import refresh_idle
+from headrace.engine.pace import Pace
+from headrace.engine.services import EngineServices
 from headrace.engine.tokens import NoToken
+from headrace.engine.transport import Transport
+from headrace.ids import uuid7
 from headrace.providers.airtable.access import OAUTH2
+from headrace.settings import Settings
+from headrace.stream.wake import Wakeups
 from headrace.testing.oauth import AuthorizationServer, authorization_server
 from headrace.vault import credentials, tokens
 from headrace.vault.drafts import Draft, Verdict
@@ -151,6 +158,25 @@ async def test_a_short_life_is_used_for_the_most_part(asking: Asker, server: Aut
     assert await asking.token(held.org_id, held.id) == first
     set_ahead(asking.db, 2)
     assert await asking.token(held.org_id, held.id) != first
+
+
+async def test_a_grant_that_would_die_unused_is_used_at_half_its_idle_life(
+    db: Database, asking: Asker, server: AuthorizationServer
+) -> None:
+    held = await granted(asking, server)
+    settings = Settings(allow_base_url=True)
+    pace = Pace(db, uuid7(), settings)
+    transport = Transport(db, pace, settings, keyring=asking.keyring)
+    services = EngineServices(
+        db, asking.keyring, PROVIDERS, settings, db.clock, Wakeups(db), transport, pace, uuid7()
+    )  # fmt: skip
+    assert await refresh_idle(services) == 0
+    set_ahead(db, 30 * 86_400 + 1)
+    assert await refresh_idle(services) == 1
+    assert await refresh_idle(services) == 0
+    assert server.grants.minted == 1
+    assert await held_grant(asking, held) == server.grants.families[0].live
+    await transport.close()
 
 
 # ── answers that do not come ──

@@ -14,6 +14,7 @@ from headrace.control.syncs import Sync
 from headrace.db.pool import Database
 from headrace.db.queries import load
 from headrace.engine import activity, metrics
+from headrace.engine.idle_grants import refresh_idle
 from headrace.engine.leases import Leases
 from headrace.engine.outage import OUTAGE
 from headrace.engine.pace import Pace
@@ -42,6 +43,7 @@ class Housekeeping:
     """One task of a worker. `held` tells the syncs that the worker runs at the moment."""
 
     def __init__(self, services: EngineServices, leases: Leases, held: Callable[[], Iterable[Sync]]) -> None:
+        self._services = services
         self._db: Database = services.db
         self._clock: Clock = services.clock
         self._pace: Pace = services.pace
@@ -73,6 +75,7 @@ class Housekeeping:
             await self._pace.presence.bury_dead()
             await self._pace.forget_idle()
             await self._forget_answers()
+            await refresh_idle(self._services)
             metrics.EVENT_DAYS_DROPPED.inc(await drop_expired(self._db, self._clock.now()))
             mine = [stream_id for stream_id in self._leases.streams if self._leases.keeps_house_of(stream_id)]
             await activity.forget_old(self._db, mine, self._clock.now())

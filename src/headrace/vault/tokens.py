@@ -175,6 +175,11 @@ async def refuse(
     return Dead(refusal, again)
 
 
+async def idle(conn: Conn, kind: str, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """(organisation, credential) of the grants of a kind of which no token was made since, the longest unused first."""
+    return [(row["org_id"], row["id"]) for row in await conn.fetch(IDLE, kind, before, limit)]
+
+
 def learned_of(kind: CredentialKind, minted: Minted) -> dict[str, Any]:
     """The properties that a minted token changes. ImplementationError for one that the kind's schema does not name."""
     known = kind.schema.get("properties", {})

@@ -34,8 +34,9 @@ update credentials set properties = $3, secret_names = $4, secrets = $5, revisio
 where org_id = $1 and id = $2
 
 -- name: idle
--- Grants that die unused, not used for so long: of these kinds, made (or given) before.
-select c.org_id, c.id, c.kind, coalesce(t.made_at, c.created_at) as used_at
+-- Not used for so long, the longest first. What is in error waits for a person.
+select c.org_id, c.id
 from credentials c left join access_tokens t on t.org_id = c.org_id and t.credential_id = c.id
-where c.kind = any ($1::text[]) and coalesce(t.made_at, c.created_at) < $2 and c.health_status <> 'error'
-order by used_at limit $3
+where c.kind = $1 and c.grant_mark is not null and c.health_status <> 'error'
+  and coalesce(t.made_at, c.created_at) < $2
+order by coalesce(t.made_at, c.created_at) limit $3
