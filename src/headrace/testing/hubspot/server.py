@@ -199,7 +199,7 @@ class HubspotServer(ProviderServer):
             case ("GET", "crm", "v3", "lists", key, "memberships"):
                 return self._page(self.portal.members.get(key, []), asked, call)
             case ("GET", "crm", "v3", "owners"):
-                archived = asked.get("archived") == "true"
+                archived = _is_true(asked.get("archived"))
                 return self._page(
                     [each for each in self.portal.others["owners"] if each["archived"] == archived], asked, call
                 )
@@ -225,7 +225,7 @@ class HubspotServer(ProviderServer):
         limit = _limit(asked, 10, 100)
         after = int(asked.get("after", "0") or 0)
         names = [name for name in asked.get("properties", "").split(",") if name]
-        found = self.portal.listed(kind, after, limit, archived=asked.get("archived") == "true")
+        found = self.portal.listed(kind, after, limit, archived=_is_true(asked.get("archived")))
         if self.faults.strikes("hidden", call.path):
             found = []
         rows = [self.portal.rendered(kind, thing, names) for thing in found[:limit]]
@@ -367,6 +367,11 @@ def _limit(asked: Mapping[str, str], default: int, most: int) -> int:
     if not 1 <= limit <= most:
         raise _Refused(400, "VALIDATION_ERROR", f"limit must be between 1 and {most}")
     return limit
+
+
+def _is_true(text: str | None) -> bool:
+    """However it is spelled: the SDK sends Python's."""
+    return (text or "").lower() == "true"
 
 
 def _token(call: Call) -> str:
