@@ -102,7 +102,7 @@ class Stand:
     async def complete(self, sync: Sync) -> None:
         """Wait until the initial backfill is complete."""
         while (await self.api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is None:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
     async def read_again(self, sync: Sync, held: int) -> Spent:
         """Ask for a backfill of every collection; what it took until all of the `held` records were found unchanged."""
@@ -110,9 +110,9 @@ class Stand:
         with self.spent() as spent:
             await self.api.syncs.backfill(sync["id"])
             while await self._compared() < compared + held:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.2)
         while any(moment in (None, before[name]) for name, moment in (await self._backfilled(sync)).items()):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
         return spent
 
     async def _compared(self) -> int:

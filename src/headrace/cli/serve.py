@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from headrace.cli.process import DataDir, run, settings_from
+from headrace.cli.process import DataDir, run, settings_from, spare_the_collector
 
 if TYPE_CHECKING:
     from headrace.server import Running
@@ -34,10 +34,11 @@ def serve(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = settings_from(data_dir=data_dir, host=host, port=port, role=role, log_format=log_format)
     log.configure(settings.log_format, settings.log_level)
-    run(server.serve(settings, _announce))
+    run(server.serve(settings, _started))
 
 
-def _announce(server: "Running") -> None:
+def _started(server: "Running") -> None:
+    spare_the_collector()
     print(f"Headrace is serving on {server.url} (reference: {server.url}/docs)", file=sys.stderr)
     if server.token_is_new:
         print(
