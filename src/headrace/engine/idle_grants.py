@@ -1,6 +1,8 @@
 """Grants that die unused are used: at half their idle life, whether a sync runs with them or not."""
 
+import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
@@ -29,16 +31,22 @@ async def refresh_idle(services: EngineServices) -> int:
                 continue
             async with services.db.api.acquire() as conn:
                 idle = await tokens.idle(conn, kind.kind, now - timedelta(seconds=kind.idle_life_s / 2), _MOST_AT_ONCE)
-            for org_id, credential_id in idle:
-                try:
-                    async with services.db.api.acquire() as conn:
-                        held = await credentials.get(conn, org_id, credential_id)
-                        access = await load_access(conn, services.keyring, services.providers, held, services.settings)
-                    # The access token that it was given with has long ended, where there is one.
-                    await services.transport.tokens.ready(access, refused=access.properties.get(ACCESS_TOKEN))
-                    made += 1
-                except NoToken as none:
-                    log.warning("idle_grant_not_refreshed", credential_id=str(credential_id), reason=none.fault.message)
-                except _PASSES as error:
-                    log.info("idle_grant_put_off", credential_id=str(credential_id), error=type(error).__name__)
+            made += sum(await asyncio.gather(*(_refresh(services, *each) for each in idle)))
     return made
+
+
+async def _refresh(services: EngineServices, org_id: UUID, credential_id: UUID) -> bool:
+    assert services.transport.tokens is not None
+    try:
+        async with services.db.api.acquire() as conn:
+            held = await credentials.get(conn, org_id, credential_id)
+            access = await load_access(conn, services.keyring, services.providers, held, services.settings)
+        # The access token that it was given with has long ended, where there is one.
+        await services.transport.tokens.ready(access, refused=access.properties.get(ACCESS_TOKEN))
+    except NoToken as none:
+        log.warning("idle_grant_not_refreshed", credential_id=str(credential_id), reason=none.fault.message)
+    except _PASSES as error:
+        log.info("idle_grant_put_off", credential_id=str(credential_id), error=type(error).__name__)
+    else:
+        return True
+    return False
