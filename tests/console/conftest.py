@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from looking import TOKEN
 
 from headrace.client import AsyncClient
 from headrace.server import Running, running
 from headrace.settings import Settings
 from headrace.testing.stripe import StripeServer
-
-TOKEN = "hr_console_token_for_tests"
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import re
 
 import httpx2
+from looking import TOKEN
 
-from conftest import TOKEN
 from headrace.client import AsyncClient
 from headrace.console.app import _GET, _LIVE, _POST
 

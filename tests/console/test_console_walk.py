@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from looking import TOKEN
 
 from browsers import a_page
-from conftest import TOKEN
 from headrace.client import AsyncClient
 from headrace.server import Running
 from headrace.testing.stripe import StripeServer
