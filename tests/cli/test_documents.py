@@ -42,7 +42,27 @@ def test_the_operations_document_tells_every_setting() -> None:
     assert not missing
 
 
-def test_the_readme_lists_every_route_that_answers_501() -> None:
-    readme = (ROOT / "README.md").read_text()
-    missing = [path for path, _ in [*LATER, *OPEN] if path.replace(":path}", "}") not in readme]
+def test_the_readme_lists_the_routes_that_answer_501_and_no_others() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `/")]
+    listed = {path for row in rows for path in re.findall(r"`(/\S+)`", row.split("|")[1])}
+    assert listed == {path.replace(":path}", "}") for path, _ in [*LATER, *OPEN]}
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_within_the_documents_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text())
+    broken = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert not broken
+
+
+def test_the_front_page_leads_to_every_document() -> None:
+    front = (ROOT / "docs/README.md").read_text()
+    apart = {"decisions", "providers"}  # told of as folders
+    missing = [
+        path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md" and f"({path.name})" not in front
+    ]
     assert not missing
+    assert all(f"({folder}/)" in front for folder in apart)
