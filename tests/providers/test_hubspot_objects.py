@@ -1,0 +1,237 @@
+"""How HubSpot is asked, and what the answers become: searches, batches, associations, refusals, webhooks."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from headrace.http import Request, Response
+from headrace.providers.hubspot import HUBSPOT, access
+from headrace.providers.hubspot.associations import Associations
+from headrace.providers.hubspot.objects import Objects
+from headrace.providers.hubspot.portal import ObjectType
+from headrace.providers.hubspot.webhooks import signed
+from headrace.providers.kit import (
+    EVERYTHING,
+    ChildSet,
+    Context,
+    Delete,
+    Delivery,
+    Faulted,
+    Mention,
+    NotGenuine,
+    Record,
+    Window,
+)
+from headrace.providers.kit.checks import drive, walk
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CTX = Context({}, NOW)
+DEAL = Objects(ObjectType("deal", "deals", properties=("amount", "dealname")))
+
+
+def answer(body: Any, status: int = 200, **headers: str) -> Response:
+    return Response(status, orjson.dumps(body), NOW, headers)
+
+
+def row(key: int, at: datetime = NOW, **values: Any) -> dict[str, Any]:
+    time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    properties = {"hs_object_id": str(key), "hs_lastmodifieddate": time, **values}
+    return {"id": str(key), "properties": properties, "createdAt": time, "updatedAt": time, "archived": False}
+
+
+def asked(request: Request) -> Any:
+    return orjson.loads(request.body or b"{}")
+
+
+def batch(request: Request, **values: Any) -> Response:
+    return answer(
+        {"status": "COMPLETE", "results": [row(int(each["id"]), **values) for each in asked(request)["inputs"]]}
+    )
+
+
+def test_a_search_tells_ids_and_a_batch_what_they_hold() -> None:
+    def respond(request: Request) -> Response:
+        if request.url.endswith("/search"):
+            return answer({"total": 1, "results": [row(7, amount="stale")]})
+        assert asked(request)["properties"] == ["amount", "dealname"]
+        return batch(request, amount="5")
+
+    page, (search, _) = drive(DEAL.changed(CTX, Window(NOW - timedelta(hours=1), NOW), None), respond)
+    assert search.limit_class == access.SEARCH
+    low, high = int((NOW - timedelta(hours=1)).timestamp() * 1000), int(NOW.timestamp() * 1000)
+    assert asked(search) == {
+        "filterGroups": [
+            {
+                "filters": [
+                    {"propertyName": "hs_lastmodifieddate", "operator": "GTE", "value": str(low)},
+                    {"propertyName": "hs_lastmodifieddate", "operator": "LT", "value": str(high)},
+                ]
+            }
+        ],
+        "sorts": [{"propertyName": "hs_lastmodifieddate", "direction": "ASCENDING"}],
+        "properties": ["hs_lastmodifieddate"],
+        "limit": 200,
+    }
+    (record,) = page.items
+    assert isinstance(record, Record)
+    assert orjson.loads(record.raw)["properties"]["amount"] == "5"
+
+
+def test_a_page_of_a_search_ends_with_a_whole_millisecond() -> None:
+    """The rows of the last millisecond of a full page are read with the next one, and those of one that fills a page by
+    their ids."""
+    early, tied = NOW, NOW + timedelta(milliseconds=1)
+    everything = [row(1, early), *(row(key, tied) for key in range(2, 502))]
+
+    def respond(request: Request) -> Response:
+        if not request.url.endswith("/search"):
+            return batch(request)
+        filters = {
+            (each["operator"], each["propertyName"]): int(each["value"])
+            for each in asked(request)["filterGroups"][0]["filters"]
+        }
+        low = filters.get(("GTE", "hs_lastmodifieddate"), 0)
+        same = filters.get(("EQ", "hs_lastmodifieddate"))
+        above = filters.get(("GT", "hs_object_id"), 0)
+        times = {each["id"]: int(datetime.fromisoformat(each["updatedAt"]).timestamp() * 1000) for each in everything}
+        found = [
+            each
+            for each in everything
+            if times[each["id"]] >= low and (same is None or times[each["id"]] == same) and int(each["id"]) > above
+        ]
+        return answer({"total": len(found), "results": found[:200]})
+
+    pages = walk(DEAL.changed, CTX, Window(NOW - timedelta(hours=1), NOW + timedelta(hours=1)), respond)
+    read = [item.id for page in pages for item in page.items if isinstance(item, Record)]
+    assert read == [str(key) for key in range(1, 502)]
+
+
+def test_rows_that_do_not_come_in_the_order_of_their_change_are_asked_for_again() -> None:
+    mixed = [row(key, NOW - timedelta(milliseconds=key)) for key in range(200)]
+    with pytest.raises(Faulted) as told:
+        drive(DEAL.changed(CTX, EVERYTHING, None), lambda request: answer({"results": mixed}))
+    assert told.value.fault.kind == "transient"
+
+
+def test_what_a_batch_does_not_hold_is_gone_and_what_was_merged_into_it_too() -> None:
+    winner = row(9, hs_merged_object_ids="7;8")
+    page, _ = drive(DEAL.fetch(CTX, "7", None), lambda request: answer({"results": [winner]}, 207))
+    assert [(type(item), item.id) for item in page.items if not isinstance(item, ChildSet)] == [
+        (Delete, "7"), (Record, "9"), (Delete, "7"), (Delete, "8"),
+    ]  # fmt: skip
+
+
+def test_a_list_whose_properties_do_not_fit_into_its_address_is_read_in_batches() -> None:
+    names = tuple(f"a_property_with_a_long_name_{number:04}" for number in range(600))
+    wide = Objects(ObjectType("deal", "deals", properties=names))
+
+    def respond(request: Request) -> Response:
+        if request.method == "GET":
+            assert sum(len(value) for _, value in request.query) < 1_000
+            return answer({"results": [row(1), row(2)]})
+        assert asked(request)["properties"] == list(names)
+        return batch(request)
+
+    (page,) = walk(wide.listing, CTX, EVERYTHING, respond)
+    assert [item.id for item in page.items if isinstance(item, Record)] == ["1", "2"]
+
+
+def test_what_was_archived_is_told_by_its_moment_alone() -> None:
+    gone = [{"id": str(n), "archivedAt": f"2026-11-23T1{n}:00:00.000Z", "properties": {}} for n in (0, 1)]
+    window = Window(NOW - timedelta(hours=1), NOW)
+    (page,) = walk(DEAL.deleted, CTX, window, lambda request: answer({"results": gone}))
+    (item,) = page.items
+    assert isinstance(item, Delete)
+    assert (item.id, item.version, item.as_of) == ("1", 0, NOW - timedelta(hours=1))
+
+
+def test_associations_hold_both_ends_and_are_read_on_page_by_page() -> None:
+    def respond(request: Request) -> Response:
+        if not request.url.endswith("/contacts/companies/batch/read"):
+            return answer({"results": []})
+        (asked_for,) = asked(request)["inputs"]
+        at = int(asked_for.get("after", "0"))
+        told: dict[str, Any] = {"from": {"id": "5"}, "to": [{"toObjectId": 100 + at, "associationTypes": []}]}
+        if at == 0:
+            told["paging"] = {"next": {"after": "1"}}
+        return answer({"results": [told]}, 207)
+
+    parent = Record("hubspot:contact", "5", b"{}", NOW)
+    page, requests = drive(Associations("contact").again(CTX, parent, None), respond)
+    first, second, whole = page.items
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert (first.id, second.id, first.parent) == ("5/companies/100", "5/companies/101", "5")
+    assert orjson.loads(first.raw)["fromObjectId"] == "5"
+    assert whole == ChildSet("hubspot:contact_association", "5", frozenset({first.id, second.id}), NOW)
+    assert len(requests) == 2
+
+
+# Limits.
+
+
+@pytest.mark.parametrize(
+    ("policy", "headers", "wait"),
+    [("SECONDLY", {}, 1), ("TEN_SECONDLY_ROLLING", {}, 10), ("DAILY", {}, 3600), ("SECONDLY", {"retry-after": "7"}, 7)],
+)
+def test_a_refusal_says_by_its_policy_how_long_to_wait(policy: str, headers: dict[str, str], wait: float) -> None:
+    told = HUBSPOT.limits.too_many(answer({"status": "error", "policyName": policy}, 429, **headers))
+    assert told is not None
+    assert (told.retry_after_s, told.limit_class) == (wait, None)
+
+
+def test_what_is_left_of_ten_seconds_is_read_off_the_headers() -> None:
+    headers = {"x-hubspot-ratelimit-remaining": "108", "x-hubspot-ratelimit-interval-milliseconds": "10000"}
+    (left,) = HUBSPOT.limits.remaining(answer({}, **headers))
+    assert (left.remaining, left.resets_in_s) == (108, 10)
+    assert HUBSPOT.limits.remaining(answer({})) == ()
+
+
+# Webhooks.
+
+URL = "https://headrace.example/webhooks/1/s"
+EVENTS = orjson.dumps(
+    [
+        {"subscriptionType": "contact.propertyChange", "objectId": 5, "occurredAt": 1_795_435_200_000},
+        {
+            "subscriptionType": "object.deletion",
+            "objectTypeId": "2-7654321",
+            "objectId": 6,
+            "occurredAt": 1_795_435_200_000,
+        },
+        {"subscriptionType": "conversation.creation", "objectId": 7},
+    ]
+)
+
+
+def delivery(at: datetime = NOW, secret: str = "s", body: bytes = EVENTS) -> Delivery:
+    moment = str(int(at.timestamp() * 1000))
+    signature = signed(secret, "POST", URL, EVENTS, moment).decode()
+    headers = {"x-hubspot-signature-v3": signature, "x-hubspot-request-timestamp": moment}
+    return Delivery(headers, body, URL)
+
+
+def test_a_webhook_names_what_changed() -> None:
+    assert HUBSPOT.hook is not None
+    items = HUBSPOT.hook.read(delivery(), "s", NOW)
+    assert [(item.collection, item.id) for item in items if isinstance(item, Mention)] == [
+        ("hubspot:contact", "5"),
+        ("hubspot:2-7654321", "6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        delivery(secret="other"),
+        delivery(body=b"[]"),
+        delivery(at=NOW - timedelta(minutes=6)),
+        Delivery({"x-hubspot-signature-v3": "x"}, EVENTS, URL),
+    ],
+)
+def test_a_webhook_that_is_not_genuine_is_refused(forged: Delivery) -> None:
+    assert HUBSPOT.hook is not None
+    with pytest.raises(NotGenuine):
+        HUBSPOT.hook.read(forged, "s", NOW)
