@@ -10,7 +10,18 @@ from pathlib import Path
 
 from bench.report import machine
 
-ORDER = ("provider_server", "append", "consume", "held_open", "first_load", "unchanged", "latency", "idle", "memory", "console")
+ORDER = (
+    "provider_server",
+    "append",
+    "consume",
+    "held_open",
+    "first_load",
+    "unchanged",
+    "latency",
+    "idle",
+    "memory",
+    "console",
+)
 
 
 def main() -> None:
