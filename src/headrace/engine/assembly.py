@@ -80,6 +80,7 @@ class Assembly:
             for source in self.sources:
                 if source.covers & needed:
                     await source.establish()
+        self.session.wake()  # from now on changes are read beside what asked for their position
 
     def _add_changes(self, checkpoints: Checkpoints) -> None:
         session = self.session

@@ -85,6 +85,11 @@ class Health:
         """A new credential, or another configuration: everything is tried again at once."""
         self.problems.clear()
 
+    def try_now(self, now: datetime) -> None:
+        """Somebody asked for a read: what waits for its next attempt is tried at once."""
+        for problem in self.problems.values():
+            problem.retry_at = min(problem.retry_at, now)
+
     def blocked_until(self) -> datetime | None:
         """When the next probe is due, while something stands in the way of every reading."""
         return min((each.retry_at for each in self.problems.values() if each.whole), default=None)

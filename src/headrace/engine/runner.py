@@ -147,7 +147,7 @@ class SyncRunner:
         return assembly
 
     def _new_session(self) -> Session:
-        session = Session(self._services, self._sync, self._fence, self._access, self._proceed)
+        session = Session(self._services, self._sync, self._fence, self._access, self._proceed, self._wake.set)
         session.changed_at, session.answered_at = self._changed_at, self._answered_at
         return session
 

@@ -82,6 +82,8 @@ class Session:
     fence: Fence
     access: Access
     proceed: Callable[[], bool]
+    wake: Callable[[], None] = lambda: None
+    """Called when a reading has become due that was not: the runner looks again."""
     establish: Callable[[Iterable[str]], Awaitable[None]] = field(init=False)
     ingest: Ingest = field(init=False)
     wanted: frozenset[str] = field(init=False)
