@@ -47,6 +47,23 @@ def rotate(data_dir: DataDir = None) -> None:
     print(f"{count} data keys are wrapped anew. `headrace keys status` says whether the old master key may go.")
 
 
+@app.command()
+def replace(data_dir: DataDir = None) -> None:
+    """Give each organisation a new data key and seal every secret with it. Processes may run meanwhile."""
+    orgs, values = run(_replace(settings_from(data_dir=data_dir)))
+    print(f"{orgs} organisations have a new data key; {values} secrets are sealed with it.")
+
+
+async def _replace(settings: "Settings") -> tuple[int, int]:
+    from headrace.cli.database import connection
+    from headrace.clock import DatabaseClock
+    from headrace.vault.keys import Keyring
+    from headrace.vault.resealing import replace_data_keys
+
+    async with connection(settings) as conn:
+        return await replace_data_keys(conn, Keyring.load(settings, settings.key_dir), DatabaseClock().now())
+
+
 async def _status(settings: "Settings") -> "KeyStatus":
     from headrace.cli.database import connection
     from headrace.vault.keys import Keyring

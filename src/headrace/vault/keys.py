@@ -146,6 +146,11 @@ class Keyring:
                 await conn.execute(_REPLACE_FACT, name, held, self._seal_fact(name, self._open_fact(name, held)))
         return rewrapped
 
+    def new_data_key(self, org_id: UUID) -> tuple[UUID, str, bytes]:
+        """(key id, master key id, wrapped key) of a data key that is nowhere yet."""
+        made = Key(uuid7(), secrets.token_bytes(KEY_BYTES))
+        return made.id, self._primary.id.hex, self._wrap(org_id, made)
+
     async def status(self, conn: Conn) -> KeyStatus:
         """Which master keys wrap what."""
         wraps = {row["master_key_id"]: int(row["keys"]) for row in await conn.fetch(_COUNT_BY_MASTER)}
@@ -159,8 +164,7 @@ class Keyring:
         # Asked of the database each time: a secret must never be sealed with a key that was retired meanwhile.
         row = await conn.fetchrow(_ACTIVE_KEY, org_id)
         if row is None:
-            made = Key(uuid7(), secrets.token_bytes(KEY_BYTES))
-            await conn.execute(_ADD_KEY, org_id, made.id, self._primary.id.hex, self._wrap(org_id, made), self._now())
+            await conn.execute(_ADD_KEY, org_id, *self.new_data_key(org_id), self._now())
             row = await conn.fetchrow(_ACTIVE_KEY, org_id)
             if row is None:
                 raise CannotOpen("the organisation's data key is not there; repeat the request")
