@@ -18,7 +18,10 @@ ORDER = (
     "first_load",
     "unchanged",
     "latency",
+    "pace",
     "idle",
+    "many",
+    "scale",
     "memory",
     "console",
 )

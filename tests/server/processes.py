@@ -1,6 +1,7 @@
 """What the tests of whole processes share: a sync of a provider server, and the comparison with it."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -36,14 +37,14 @@ async def start_sync(api: AsyncClient, provider_url: str, name: str = "account",
     )
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], timeout_s: float = 60.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], timeout_s: float = 180.0) -> None:
     """Wait until the condition holds. TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
         while not await holds():
             await asyncio.sleep(0.05)
 
 
-async def complete(api: AsyncClient, sync: Sync, timeout_s: float = 60.0) -> None:
+async def complete(api: AsyncClient, sync: Sync, timeout_s: float = 180.0) -> None:
     """Wait until the initial backfill is complete."""
 
     async def is_complete() -> bool:
@@ -63,6 +64,28 @@ async def differences(api: AsyncClient, sync: Sync, provider: StripeServer) -> d
         for collection, name in COLLECTIONS.items()
     }
     return {collection: each for collection, each in found.items() if each}
+
+
+async def equal_in_the_end(api: AsyncClient, sync: Sync, provider: StripeServer) -> None:
+    """Wait until the stream equals the provider, which changes no more."""
+    await api.syncs.wait(sync["id"], "head", 60_000)
+
+    async def equal() -> bool:
+        return await differences(api, sync, provider) == {}
+
+    with contextlib.suppress(TimeoutError):
+        await eventually(equal, 60)
+    assert await differences(api, sync, provider) == {}
+
+
+async def drained(api: AsyncClient, consumer_id: str) -> None:
+    """Wait until nothing is left for the consumer, by its own count."""
+
+    async def empty() -> bool:
+        state = await api.consumers.get(consumer_id)
+        return state["num_pending"] == state["num_ack_pending"] == 0
+
+    await eventually(empty, 200)
 
 
 @asynccontextmanager
