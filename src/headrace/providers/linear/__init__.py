@@ -1,7 +1,11 @@
-"""Linear: everything that its connector knows, put together. `access.py` is how it is reached."""
+"""Linear: everything that its connector knows, put together. docs/providers/linear.md lists the collections.
 
-from headrace.providers.kit import Provider
+`access.py` is how it is reached, `types.py` what it lists, `reading.py` how that is read.
+"""
+
+from headrace.providers.kit import Hook, Provider
 from headrace.providers.linear import access
+from headrace.providers.linear.collections import COLLECTIONS
 
 LINEAR = Provider(
     slug="linear",
@@ -10,8 +14,9 @@ LINEAR = Provider(
     hosts=access.HOSTS,
     kinds=access.KINDS,
     limits=access.LIMITS,
-    collections=(),
+    collections=COLLECTIONS,
     fault=access.fault,
+    hook=Hook(access.read_webhook, tolerance=access.TOLERANCE),
     prepare=access.prepare,
     default_rate_limit=access.default_rate_limit,
 )

@@ -1,0 +1,107 @@
+"""Linear's connector keeps the laws of connectors, in a calm world and in a hostile one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from headrace.providers.linear import LINEAR
+from headrace.testing import laws
+from headrace.testing.driver import Driver
+from headrace.testing.exchange import Call, Reply
+from headrace.testing.faults import Fault
+from headrace.testing.linear import LinearServer, Truth
+from headrace.testing.linear.world import KINDS
+from headrace.testing.reader import nothing
+
+EVERY = tuple(collection.id for collection in LINEAR.collections)
+
+
+class Lively(LinearServer):
+    """Changes something before each answer, while `lively`."""
+
+    lively = False
+
+    def answer(self, call: Call) -> Reply:
+        for _ in range(5 if self.lively else 0):
+            self.mutator.change()
+        return super().answer(call)
+
+
+@asynccontextmanager
+async def world(records: int = 700, **options: Any) -> AsyncIterator[tuple[Lively, Driver, Truth]]:
+    async with Lively(records, **options) as server:
+        properties = {"key": "lin_api_headraceTests", "base_url": server.base_url}
+        async with Driver(LINEAR, "linear_key", properties) as driver:
+            yield server, driver, Truth(server)
+
+
+async def converges(server: Lively, driver: Driver, truth: Truth) -> None:
+    """The law, with a change before each answer while everything is read for the first time."""
+
+    async def rest() -> None:
+        server.lively = False
+
+    server.lively = True
+    await laws.converges(driver, truth, EVERY, nothing, rest=rest)
+    assert server.world.changes > 100
+
+
+def test_every_collection_of_the_connector_has_its_truth() -> None:
+    assert {name.partition(":")[2] for name in EVERY} == set(KINDS)
+
+
+async def test_each_collection_is_complete_without_phantoms() -> None:
+    async with world(records=1_500) as (_, driver, truth):
+        for collection in EVERY:
+            copy = await laws.complete(driver, truth, [collection])
+            assert len(copy.alive(collection)) == len(list(truth(collection))) > 0
+
+
+async def test_all_readings_are_quiet() -> None:
+    async with world() as (_, driver, truth):
+        await laws.quiet(driver, truth, EVERY, driver.now() - timedelta(days=400))
+
+
+async def test_reading_resumes_at_every_page() -> None:
+    async with world(records=2_000) as (_, driver, truth):
+        await laws.resumable(driver, truth, EVERY)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_copy_converges_while_the_account_changes(seed: int) -> None:
+    async with world(seed=seed) as (server, driver, truth):
+        await converges(server, driver, truth)
+
+
+async def test_the_order_in_which_pages_are_taken_in_does_not_matter() -> None:
+    async with world() as (server, driver, truth):
+        await laws.in_order(driver, truth, EVERY, lambda: [server.mutator.change() for _ in range(200)] and None)
+
+
+async def test_a_sweep_deletes_nothing_that_is_there() -> None:
+    async with world(records=3_000) as (server, driver, truth):
+        server.lively = True
+        await laws.no_phantom_delete(driver, truth, EVERY)
+        assert server.world.changes > 300
+
+
+HOSTILE = {
+    "too many requests": Fault.parse("rate_limited:probability=0.05,reset_s=0"),
+    "server errors": Fault.parse("server_error:probability=0.05"),
+    "resets": Fault.parse("reset:probability=0.05"),
+    "cut answers": Fault.parse("truncated_json:probability=0.05"),
+    "broken answers": Fault.parse("invalid_json:probability=0.05"),
+    "html": Fault.parse("html:probability=0.05"),
+    "cursors that died": Fault.parse("dead_cursor:probability=0.2"),
+    "duplicates": Fault.parse("duplicates:probability=0.3"),
+    "a clock that is off": Fault.parse("clock:offset_s=-200"),
+}
+
+
+@pytest.mark.parametrize("fault", HOSTILE.values(), ids=HOSTILE)
+async def test_a_copy_converges_in_a_hostile_world(fault: Fault) -> None:
+    async with world(records=400, faults=[fault]) as (server, driver, truth):
+        await converges(server, driver, truth)
