@@ -118,7 +118,7 @@ async def test_fields_that_do_not_hold_are_told_one_a_line(place: Place) -> None
 async def test_what_is_not_there_is_told_by_the_name_that_was_given(place: Place) -> None:
     missing = await place.shell("syncs", "get", "nobody")
     assert missing.code == 1
-    assert "'nobody'" in missing.err
+    assert "'nobody'; `headrace syncs list` names those there are" in missing.err
 
 
 async def test_tables_are_for_people_and_json_is_for_programs(place: Place) -> None:

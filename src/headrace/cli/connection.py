@@ -39,7 +39,12 @@ def id_of(objects: Resource[Any], name: str, field: str = "name", *, filtered: b
         return str(found[0]["id"])
     if found:
         raise ClientError(f"{len(found)} are called {name!r}: give one of the ids {', '.join(e['id'] for e in found)}")
-    raise ClientError(f"there is none called {name!r}")
+    raise ClientError(f"there is none called {name!r}; `headrace {_command(objects)} list` names those there are")
+
+
+def _command(objects: Resource[Any]) -> str:
+    """The command that is about such objects: `consumers` for /v1/http-consumers."""
+    return objects.name.rpartition("-")[2]
 
 
 def credential_id(client: Client, name: str) -> str:

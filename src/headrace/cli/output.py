@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -59,9 +59,28 @@ def one(value: Mapping[str, Any], as_json: bool) -> None:
     drawn = Table(box=None, show_header=False, pad_edge=False)
     drawn.add_column(style="bold", no_wrap=True)
     drawn.add_column(overflow="fold")
-    for name, inner in value.items():
-        drawn.add_row(name, escape(text(inner)))
+    for name, shown in _lines("", value):
+        drawn.add_row(name, escape(shown))
     _console().print(drawn)
+
+
+_WHOLE = frozenset({"metadata", "schema", "data"})
+"""Objects whose fields are not ours: shown as JSON."""
+
+
+def _lines(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields and what stands in them: an object within as `a.b`, one with a life of its own by name and id, several
+    notes a line each."""
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and inner and name not in _WHOLE:
+            if "id" in inner:
+                yield prefix + name, f"{text(inner.get('name'))} ({inner['id']})"
+            else:
+                yield from _lines(f"{prefix}{name}.", inner)
+        elif name == "notes" and inner:
+            yield prefix + name, "\n".join(text(note) for note in inner)
+        else:
+            yield prefix + name, text(inner)
 
 
 def text(value: Any) -> str:

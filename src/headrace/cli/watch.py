@@ -49,7 +49,7 @@ def watch(
                 state = api.syncs.get(found)
                 rows = api.syncs.collections(found)
                 now = time.monotonic()
-                rated = [(row, rates.setdefault(row["id"], Progress()).note(now, _read(row))) for row in rows]
+                rated = [(row, rates.setdefault(row["id"], Progress()).note(now, _count(row))) for row in rows]
                 if sys.stdout.isatty():
                     live.update(_drawn(state, rated), refresh=True)
                 else:
@@ -59,8 +59,9 @@ def watch(
                 time.sleep(every)
 
 
-def _read(row: Mapping[str, Any]) -> int:
-    return int(row.get("records") or 0)
+def _count(row: Mapping[str, Any]) -> int:
+    """What grows: the records read while everything is read, which may be held already, and then those held."""
+    return int(row["records_read"] if row["phase"] == "backfill" else row["records"])
 
 
 def _drawn(sync: Mapping[str, Any], rated: Iterable[tuple[Mapping[str, Any], float]]) -> RenderableType:
@@ -70,13 +71,13 @@ def _drawn(sync: Mapping[str, Any], rated: Iterable[tuple[Mapping[str, Any], flo
     for row, rate in rated:
         drawn.add_row(
             row["id"],
-            text(row.get("phase")),
-            f"{_read(row):,}",
-            text(row.get("expected")),
+            row["phase"],
+            f"{row['records']:,}",
+            "–" if row["expected"] is None else f"{row['expected']:,}",
             f"{rate:,.0f}",
             _left(row, rate),
-            text(row.get("lag_seconds")),
-            escape(text(row.get("last_error"))),
+            "–" if row["lag_seconds"] is None else f"{row['lag_seconds']:,.1f} s",
+            escape(text(row["last_error"])),
         )
     health = sync["health"]
     title = f"[bold]{escape(sync['name'])}[/bold]  {sync['status']}, {health['status']}"
@@ -85,8 +86,11 @@ def _drawn(sync: Mapping[str, Any], rated: Iterable[tuple[Mapping[str, Any], flo
 
 
 def _left(row: Mapping[str, Any], rate: float) -> str:
-    expected = row.get("expected")
-    if not expected or not rate or expected <= _read(row):
+    """How long the backfill will take: by the rate seen here where the total is known, else what the server says."""
+    if row["phase"] != "backfill":
         return "–"
-    seconds = (expected - _read(row)) / rate
+    expected = row["expected"]
+    seconds = (expected - _count(row)) / rate if expected and rate and expected > _count(row) else row["eta_seconds"]
+    if seconds is None:
+        return "–"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

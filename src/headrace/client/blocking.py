@@ -121,11 +121,13 @@ class Client:
 
 
 class Resource(Generic[T]):
-    """One kind of object. The server checks the fields and names each that does not hold (`Invalid`)."""
+    """One kind of object; `name` is what paths call it. The server checks the fields and names each that does not hold
+    (`Invalid`)."""
 
     def __init__(self, client: Client, kind: Kind[T]) -> None:
         self._client = client
         self._kind = kind
+        self.name = kind.name
 
     def list(self, **filters: Any) -> Iterator[T]:
         """Every object that the filters let through, page after page."""

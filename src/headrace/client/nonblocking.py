@@ -122,11 +122,13 @@ class AsyncClient:
 
 
 class AsyncResource(Generic[T]):
-    """One kind of object. The server checks the fields and names each that does not hold (`Invalid`)."""
+    """One kind of object; `name` is what paths call it. The server checks the fields and names each that does not hold
+    (`Invalid`)."""
 
     def __init__(self, client: AsyncClient, kind: Kind[T]) -> None:
         self._client = client
         self._kind = kind
+        self.name = kind.name
 
     def list(self, **filters: Any) -> AsyncIterator[T]:
         """Every object that the filters let through, page after page."""
