@@ -25,6 +25,7 @@ def test_an_object_within_is_told_by_its_fields_and_one_of_its_own_by_name(capsy
             "collection_ids": ["stripe:customer", "stripe:charge"],
             "metadata": {"a": 1},
             "max_age_days": None,
+            "filters": {"provider": "*", "sync_id": []},
         },
     )
     assert shown == {
@@ -36,6 +37,8 @@ def test_an_object_within_is_told_by_its_fields_and_one_of_its_own_by_name(capsy
         "collection_ids": "stripe:customer, stripe:charge",
         "metadata": '{"a":1}',
         "max_age_days": "–",
+        "filters.provider": "*",
+        "filters.sync_id": "–",
     }
 
 

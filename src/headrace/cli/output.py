@@ -85,7 +85,7 @@ def _lines(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def text(value: Any) -> str:
     """A value as a cell shows it."""
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
