@@ -83,7 +83,7 @@ async def test_from_an_empty_installation_to_a_message_acked(served: Running, pr
         await page.get_by_role("link", name="Consumers").click()
         await page.get_by_label("Name").fill("billing")
         await page.get_by_role("button", name="Make it").click()
-        await page.get_by_label("Messages").fill("2")
+        await page.get_by_role("spinbutton", name="Messages").fill("2")
         await page.get_by_role("button", name="Pull").click()
         await page.get_by_role("button", name="Ack", exact=True).wait_for()
         await looked_at(page, "consumer")

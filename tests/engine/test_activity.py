@@ -73,8 +73,8 @@ async def test_what_is_old_goes(db: Database) -> None:
     process.heard({"event": "health", "level": "info", "sync_id": sync_id})
     await process.write(db, {sync_id: stream_id})
     now = db.clock.now()
-    await activity.forget_old(db, [stream_id], now + timedelta(hours=2))
+    await activity.forget_old(db, stream_id, now + timedelta(hours=2))
     assert (await told(db, stream_id, sync_id)).requests == 1
-    await activity.forget_old(db, [stream_id], now + timedelta(days=8))
+    await activity.forget_old(db, stream_id, now + timedelta(days=8))
     assert await db.api.fetchval("select count(*) from sync_minutes") == 0
     assert await db.api.fetchval("select count(*) from sync_log") == 0

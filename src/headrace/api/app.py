@@ -54,6 +54,7 @@ from headrace.vault import links
 log = structlog.get_logger()
 
 _SWEEP_EVERY_S = 600.0
+_TALLY_EVERY_S = 5.0
 _PASSES: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
 """What a later sweep may not meet any more."""
 
@@ -128,12 +129,23 @@ def _methods_of(routes: list[BaseRoute]) -> Callable[[str], set[str]]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    sweeping = asyncio.create_task(_sweep(app.state.services))
+    services = app.state.services
+    tasks = [asyncio.create_task(_sweep(services)), asyncio.create_task(_write_tally(services))]
     yield
-    sweeping.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await sweeping
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await app.state.services.background.stop()
+
+
+async def _write_tally(services: Services) -> None:
+    """Keep what the consumers of this process were given where others find it."""
+    while True:
+        await asyncio.sleep(_TALLY_EVERY_S)
+        try:
+            await services.dispatcher.tally.write(services.db)
+        except _PASSES as error:
+            log.info("tally_put_off", error=type(error).__name__)
 
 
 async def _sweep(services: Services) -> None:

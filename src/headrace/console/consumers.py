@@ -1,13 +1,17 @@
 """Consumers: how far each is, what is out, what is dead; and one that can be tried by hand."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
 from headrace.console.visit import Visit
+from headrace.stream.consumers import tally
+from headrace.stream.consumers.storage import Key
 
+CHART_MINUTES = 120
 _SHOWN = 60
 _HAND_WAIT_MS = 1_000
 
@@ -85,7 +89,19 @@ async def _figures(visit: Visit) -> dict[str, Any]:
     held, dead = await asyncio.gather(
         visit.api.get(f"/v1/http-consumers/{id_}"), visit.api.get(f"/v1/http-consumers/{id_}/dead-letters", limit=20)
     )
-    return {"consumer": held, "dead": dead["data"], "more_dead": dead.get("next_cursor") is not None}
+    now = visit.now
+    async with visit.services.db.api.acquire() as conn:
+        key = Key(UUID(held["stream_id"]), id_)
+        done = await tally.minutes(conn, key, now - timedelta(minutes=CHART_MINUTES))
+    last = now.replace(second=0, microsecond=0)
+    steps = [last - timedelta(minutes=back) for back in range(CHART_MINUTES - 1, -1, -1)]
+    figures = [done.get(step, (0, 0)) for step in steps]
+    return {
+        "consumer": held,
+        "dead": dead["data"],
+        "delivered": [given for given, _ in figures],
+        "acked": [acked for _, acked in figures],
+    }
 
 
 def _base(visit: Visit) -> str:

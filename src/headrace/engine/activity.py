@@ -19,6 +19,7 @@ from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.ids import parse_uuid, uuid7
 from headrace.providers.kit import Fault
+from headrace.stream.consumers import tally
 from headrace.stream.items import Appended
 
 SQL = load(__package__, "activity.sql")
@@ -123,10 +124,11 @@ class Activity:
         return self._minutes[sync_id, self._clock.now().replace(second=0, microsecond=0)]
 
 
-async def forget_old(db: Database, stream_ids: Sequence[UUID], now: datetime) -> None:
+async def forget_old(db: Database, stream_id: UUID, now: datetime) -> None:
     """Remove what is older than it is kept."""
-    await db.api.execute(_FORGET_MINUTES, stream_ids, now - MINUTES_KEPT)
-    await db.api.execute(_FORGET_LINES, stream_ids, now - LINES_KEPT)
+    await db.api.execute(_FORGET_MINUTES, stream_id, now - MINUTES_KEPT)
+    await db.api.execute(_FORGET_LINES, stream_id, now - LINES_KEPT)
+    await tally.forget_old(db, stream_id, now - MINUTES_KEPT)
 
 
 async def minutes(

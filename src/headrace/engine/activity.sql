@@ -29,7 +29,7 @@ select id, at, level, event, fields from sync_log
 where stream_id = $1 and sync_id = $2 and level = any ($3::text[]) order by at desc, id desc limit $4
 
 -- name: forget_minutes
-delete from sync_minutes where stream_id = any ($1::uuid[]) and minute < $2
+delete from sync_minutes where stream_id = $1 and minute < $2
 
 -- name: forget_lines
-delete from sync_log where stream_id = any ($1::uuid[]) and at < $2
+delete from sync_log where stream_id = $1 and at < $2

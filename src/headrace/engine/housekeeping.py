@@ -77,8 +77,8 @@ class Housekeeping:
             await self._forget_answers()
             await refresh_idle(self._services)
             metrics.EVENT_DAYS_DROPPED.inc(await drop_expired(self._db, self._clock.now()))
-            mine = [stream_id for stream_id in self._leases.streams if self._leases.keeps_house_of(stream_id)]
-            await activity.forget_old(self._db, mine, self._clock.now())
+            for stream_id in filter(self._leases.keeps_house_of, list(self._leases.streams)):
+                await activity.forget_old(self._db, stream_id, self._clock.now())
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = self._clock.monotonic()

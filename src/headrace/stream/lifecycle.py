@@ -27,6 +27,7 @@ _DROP_STREAM = (
     _SQL.drop_checkpoints,
     _SQL.drop_minutes,
     _SQL.drop_log,
+    _SQL.drop_consumer_minutes,
     _SQL.drop_held_deletes,
     _SQL.drop_set_aside,
 )

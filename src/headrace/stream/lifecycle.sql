@@ -64,6 +64,9 @@ delete from checkpoints where stream_id = $1
 -- name: drop_minutes
 delete from sync_minutes where stream_id = $1
 
+-- name: drop_consumer_minutes
+delete from consumer_minutes where stream_id = $1
+
 -- name: drop_log
 delete from sync_log where stream_id = $1
 

@@ -12,6 +12,7 @@ from headrace.stream.consumers.desk import Delivered, Desk
 from headrace.stream.consumers.flush import Flush
 from headrace.stream.consumers.state import Action, Settle
 from headrace.stream.consumers.storage import Key
+from headrace.stream.consumers.tally import Tally
 from headrace.stream.consumers.tokens import Tokens
 from headrace.stream.wake import Wakeups
 
@@ -30,6 +31,7 @@ class Dispatcher:
         self._db = db
         self._wakeups = wakeups
         self._flush = Flush(None if db.sharded else lambda: db.api.execute(_FLUSH))
+        self.tally = Tally(db.clock)
         self._desks: dict[Key, Desk] = {}
         self._leaving: set[Key] = set()
 
@@ -43,7 +45,9 @@ class Dispatcher:
         and 32 MiB of data. Raises NotFound, and TooManyRequests when 100 calls of this process wait already.
         """
         desk = await self._desk(stream_id, consumer_id)
-        return await desk.receive(batch_size, wait_ms, cancelled)
+        delivered = await desk.receive(batch_size, wait_ms, cancelled)
+        self.tally.delivered(Key(stream_id, consumer_id), len(delivered.messages))
+        return delivered
 
     async def ack(self, stream_id: UUID, consumer_id: UUID, tokens: Sequence[str]) -> None:
         """The messages are done with. Tokens of deliveries that no longer stand are left in peace.
@@ -83,6 +87,8 @@ class Dispatcher:
         desk = await self._desk(stream_id, consumer_id)
         read = desk.tokens.read
         await desk.settle(Settle(action, [read(token) for token in tokens], delay, reason))
+        if action == "ack":
+            self.tally.acked(Key(stream_id, consumer_id), len(tokens))
 
     async def _desk(self, stream_id: UUID, consumer_id: UUID) -> Desk:
         key = Key(stream_id, consumer_id)
