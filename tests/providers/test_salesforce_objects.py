@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
@@ -88,6 +89,34 @@ def test_a_page_begins_behind_the_last_row_of_the_one_before() -> None:
         "SELECT Id,SystemModstamp,Name FROM Mill__c WHERE SystemModstamp >= 2026-11-23T11:00:00.000Z "
         "AND (SystemModstamp > 2026-11-23T11:00:00.000Z OR Id > 'a1999') AND SystemModstamp <"
     )
+
+
+def test_an_answer_that_holds_fewer_rows_is_gone_on_with_by_its_locator() -> None:
+    """What comes by it is of the moment of the query; once it has died, the query is asked anew, behind its rows."""
+    later = NOW + timedelta(minutes=1)
+    first = rows(row("a", "2026-11-23T11:00:00.000+0000"), done=False, nextRecordsUrl="/query/01g-1")
+    second = replace(rows(row("b", "2026-11-23T11:00:01.000+0000"), nextRecordsUrl="/query/01g-2"), sent_at=later)
+    third = replace(rows(row("c", "2026-11-23T11:00:02.000+0000")), sent_at=later)
+    dead = answer([{"errorCode": "INVALID_QUERY_LOCATOR", "message": "invalid query locator"}], 400)
+
+    def respond(request: Request) -> Response:
+        if request.url.endswith("/01g-1"):
+            return second
+        if request.url.endswith("/01g-2"):
+            return dead
+        return third if "Id > 'b'" in asked(request) else first
+
+    items = [item for page in walk(SObject(SHAPE).page, CTX, EVERYTHING, respond) for item in page.items]
+    read = [(item.id, item.as_of) for item in items if isinstance(item, Record)]
+    assert read == [("a", NOW), ("b", NOW), ("c", later)]
+
+
+def test_a_query_without_an_order_begins_anew_when_its_locator_has_died() -> None:
+    shape = Shape("Mill__c", (("Id", "id"),), updated=None, created=None, sorted_by_id=False)
+    cursor = {"locator": "/query/01g-1", "as_of": NOW.isoformat()}
+    with pytest.raises(Faulted) as told:
+        drive(SObject(shape).page(CTX, EVERYTHING, cursor), lambda request: answer([], 400))
+    assert told.value.fault.kind == "restart"
 
 
 def test_rows_out_of_order_are_told_instead_of_lost() -> None:

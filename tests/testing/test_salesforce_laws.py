@@ -87,6 +87,7 @@ HOSTILE = {
     "errors in mid-page": [Fault("server_error", probability=0.2), Fault("reset", probability=0.1)],
     "broken bodies": [Fault("truncated_json", probability=0.1), Fault("html", probability=0.1)],
     "small batches": [Fault("short_batch", options={"rows": 7})],
+    "locators that die": [Fault("short_batch", options={"rows": 7}), Fault("dead_locator", probability=0.2)],
     "empty answers with a locator": [Fault("empty_page", probability=0.3)],
     "duplicates": [Fault("duplicates", probability=0.7)],
     "moving rows": [

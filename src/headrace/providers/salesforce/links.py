@@ -59,7 +59,7 @@ class Links:
 
     def _below(self, ctx: Context, files: Sequence[str]) -> Generator[Request, Response, tuple[list[Item], Read]]:
         listed = ",".join(map(soql.text, files))
-        read = yield from self._link.read(ctx, soql.Query(LINK, (f"ContentDocumentId IN ({listed})",)))
+        read = yield from self._link.whole(ctx, soql.Query(LINK, (f"ContentDocumentId IN ({listed})",)))
         items = self._link.items(read)
         for item, row in zip(items, read.rows, strict=False):
             if isinstance(item, Record):

@@ -1,15 +1,15 @@
 """Reading an object: by keyset through SOQL, one record by id, and what was deleted.
 
-A page is a query of its own, in the order of (SystemModstamp, Id), that begins behind the last row of the page before:
-so a page speaks for the moment at which it was asked for, any process can go on with it, and more rows of one second
-than an answer holds are no trouble. No query locator is followed from page to page, so none can die.
+A query asks for as many rows as one answer may hold, in the order of (SystemModstamp, Id), behind the last row of the
+page before: so any process can go on with it, and more rows of one second than an answer holds are no trouble. Where an
+answer holds fewer, since its rows are wide, the rest comes by its locator; where that has died, by another query.
 
 Sources: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest (Query, QueryAll, Get Deleted),
 .../atlas.en-us.api.meta/api/sforce_api_calls_getdeleted.htm (its rules), .../object_reference (SystemModstamp).
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,13 +50,18 @@ _fields = msgspec.json.Decoder(dict[str, Raw])
 
 @dataclass(slots=True)
 class Read:
-    """Rows as they were sent, or put together of several portions of fields. `torn` are ids of rows that changed
-    between two portions."""
+    """Rows as they were sent, or put together of several portions of fields.
+
+    `heads` are the rows as they came first, `torn` the ids of those that changed between two portions. `full`: there
+    may be more behind them, at `locator` or by another query.
+    """
 
     rows: list[bytes]
     as_of: datetime
-    more: bool
-    torn: list[str]
+    full: bool
+    locator: str | None = None
+    torn: list[str] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
 
 
 class SObject:
@@ -65,7 +70,8 @@ class SObject:
     def __init__(self, shape: Shape, *only: str) -> None:
         self.shape = shape
         self._only = only
-        self._always = ["Id", *(name for name in (shape.updated,) if name)]
+        self._stamp = shape.updated or shape.created
+        self._always = ["Id", *(name for name in (self._stamp,) if name)]
         self._pick = Picker(
             id=("Id", str),
             updated=(shape.updated or "SystemModstamp", Any),
@@ -95,21 +101,21 @@ class SObject:
 
     def page(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         """Rows in the order of their change, or of their birth, or of their ids, whichever there is."""
-        stamp = self.shape.updated or self.shape.created
         query = self.query(window, cursor)
-        read = yield from self.read(ctx, query)
-        following = self._after(read, stamp) if read.more else None
-        return Page(self.items(read), next=following)
+        read = (yield from self._located(cursor)) if cursor is not None and "locator" in cursor else None
+        if read is None:
+            read = yield from self.read(ctx, query)
+        return Page(self.items(read), next=self._after(read, bool(query.order)))
 
     def query(self, window: Window, cursor: Cursor | None = None) -> soql.Query:
         """The rows of the window, behind the cursor's."""
-        stamp = self.shape.updated or self.shape.created
+        stamp = self._stamp
         if not self.shape.sorted_by_id:
             order: tuple[str, ...] = ()
         else:
             order = ("Id",) if stamp is None else (stamp, "Id")
         conditions = [*self._only]
-        if cursor is None:
+        if cursor is None or "id" not in cursor:
             conditions += soql.within(stamp, window)
         elif stamp is None:
             conditions.append(f"Id > {soql.text(cursor['id'])}")
@@ -119,47 +125,78 @@ class SObject:
             conditions += soql.within(stamp, Window(None, window.hi))
         return soql.Query(self.shape.name, tuple(conditions), order, soql.ROWS if order else None)
 
-    def _after(self, read: Read, stamp: str | None) -> Cursor:
-        """The place of the last row. Rows that do not come in the order asked for would be lost without a sound."""
-        heads = [decoded(lambda row=row: self._pick(row)) for row in read.rows]  # type: ignore[misc]
-        if stamp is None:
+    def _located(self, cursor: Cursor) -> Generator[Request, Response, Read | None]:
+        """The answer at a locator; None where it has died and the query can be gone on with by keyset. What it shows is
+        of the moment at which the query was asked."""
+        response = yield Request(cursor["locator"], accept=(400, 404))
+        if response.status >= 300:
+            if "id" in cursor:
+                return None
+            raise Faulted(Fault("restart", "the query locator has died"))
+        answer = decoded(lambda: _body.read(response))
+        rows = [bytes(row) for row in answer.rows]
+        locator = answer.told["next"]
+        return Read(rows, datetime.fromisoformat(cursor["as_of"]), bool(locator), locator, heads=rows)
+
+    def _after(self, read: Read, ordered: bool) -> Cursor | None:
+        """What follows. Rows that do not come in the order asked for would be lost without a sound."""
+        if not read.full:
+            return None
+        place: Cursor = self._place(read.heads) if ordered else {}
+        return place if read.locator is None else {**place, "locator": read.locator, "as_of": read.as_of.isoformat()}
+
+    def _place(self, rows: Sequence[bytes]) -> Cursor:
+        heads = [decoded(lambda row=row: self._pick(row)) for row in rows]  # type: ignore[misc]
+        if self._stamp is None:
             return {"id": heads[-1][0]}
         which = 1 if self.shape.updated else 2
         times = [iso8601(head[which]) for head in heads]
         known = [time for time in times if time is not None]
         if len(known) < len(times) or known != sorted(known):
-            raise Faulted(Fault("config", f"the rows of {self.shape.name} do not come in the order of their {stamp}"))
+            said = f"the rows of {self.shape.name} do not come in the order of their {self._stamp}"
+            raise Faulted(Fault("config", said))
         return {"at": known[-1].isoformat(), "id": heads[-1][0]}
 
     def read(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, Read]:
-        """One answer of the query, or all of them where it has no order by which to go on; with the rest of each row's
-        fields where they do not fit into one URI."""
-        fields = yield from self.fields(ctx)
-        first, *others = soql.portions(fields, self._always)
-        response = yield query.request(ctx, first, accept=(400,))
-        if response.status == 400 and error_of(response)[0] == "INVALID_FIELD" and self.shape.fields:
-            # A field is gone since the describe that is kept, or the user may no longer see it.
-            fields = yield from self._described(ctx)
-            first, *others = soql.portions(fields, self._always)
-            response = yield query.request(ctx, first)
-        elif response.status == 400:
-            raise Faulted(fault(response) or Fault("bad", "HTTP status 400"))
+        """An answer of the query; with the rest of each row's fields where they do not fit into one URI."""
+        response, others = yield from self._asked(ctx, query)
+        as_of = response.sent_at
         answer = decoded(lambda: _body.read(response))
-        while not answer.rows and answer.told["next"]:
-            response = yield Request(str(answer.told["next"]))
-            answer = decoded(lambda response=response: _body.read(response))  # type: ignore[misc]
-        rows = [bytes(row) for row in answer.rows]
-        more = bool(rows) and (bool(answer.told["next"]) or (query.limit is not None and len(rows) >= query.limit))
-        if not query.order:
-            rows += yield from _rest(answer)
-            more = False
-        torn: list[str] = []
-        narrowed = replace(query, limit=len(rows) if query.order else None)
-        for portion in others if rows else ():
+        rows, locator = [bytes(row) for row in answer.rows], answer.told["next"]
+        if not rows and locator:
+            rows, locator = (yield from _rest(answer)), None
+        full = bool(locator) or (query.limit is not None and len(rows) >= query.limit)
+        if not others or not rows:
+            return Read(rows, as_of, full, locator, heads=rows)
+        heads = rows if query.order else [*rows, *(yield from _rest(answer))]
+        rows, torn = heads, []
+        narrowed = replace(query, limit=len(heads) if query.order else None)
+        for portion in others:
             part = yield from _all(narrowed.request(ctx, portion))
             rows, lost = self._joined(rows, part)
             torn += lost
-        return Read(rows, response.sent_at, more, torn)
+        return Read(rows, as_of, full and bool(query.order), None, torn, heads)
+
+    def _asked(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, tuple[Response, list[list[str]]]]:
+        """The answer with the first portion of the fields, and the other portions."""
+        fields = yield from self.fields(ctx)
+        first, *others = soql.portions(fields, self._always)
+        response = yield query.request(ctx, first, accept=(400,))
+        if response.status < 300:
+            return response, others
+        if error_of(response)[0] != "INVALID_FIELD" or not self.shape.fields:
+            raise Faulted(fault(response) or Fault("bad", "HTTP status 400"))
+        # A field is gone since the describe that is kept, or the user may no longer see it.
+        fields = yield from self._described(ctx)
+        first, *others = soql.portions(fields, self._always)
+        return (yield query.request(ctx, first)), others
+
+    def whole(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, Read]:
+        """All answers of a query that is known to lead to few rows."""
+        read = yield from self.read(ctx, query)
+        if read.locator is not None:
+            read.rows += yield from _all(Request(read.locator, accept=(400, 404)))
+        return read
 
     def fields(self, ctx: Context) -> Generator[Request, Response, list[str]]:
         """The names of the fields that are read."""
@@ -232,15 +269,20 @@ class SObject:
 def _all(request: Request) -> Generator[Request, Response, list[bytes]]:
     """All rows that a query leads to."""
     response = yield request
+    if response.status >= 300:
+        raise Faulted(Fault("transient", "a query locator died within a page"))
     answer = decoded(lambda: _body.read(response))
     return [bytes(row) for row in answer.rows] + (yield from _rest(answer))
 
 
 def _rest(answer: Answer) -> Generator[Request, Response, list[bytes]]:
-    """The rows that follow an answer, by its locators: within one page, so that none is left to die."""
+    """The rows that follow an answer, by its locators, within one page. When one of them dies, the page is asked for
+    again."""
     rows: list[bytes] = []
     while locator := answer.told["next"]:
-        response = yield Request(str(locator))
+        response = yield Request(str(locator), accept=(400, 404))
+        if response.status >= 300:
+            raise Faulted(Fault("transient", "a query locator died within a page"))
         answer = decoded(lambda response=response: _body.read(response))  # type: ignore[misc]
         rows += (bytes(row) for row in answer.rows)
     return rows
