@@ -141,31 +141,28 @@ async def _write(
     seen: Sequence[UUID],
     now: datetime,
 ) -> int:
-    """The transaction; the head that it leaves, 0 when it took no number. Lock order: epoch, then stream."""
+    """The transaction; the head that it leaves, 0 when it took no number. Lock order: epoch, the sync's own rows, then
+    the stream, for which the other syncs on it wait."""
     if not await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision):
         raise Fenced(f"Sync {fence.sync_id} is no longer this writer's: nothing was written.")
-    head = 0
-    if changes.writes:
-        days = await _lock_stream(conn, fence)
-        if changes.numbers:
-            if days != changes.event_days or (drafts and not await writing.stands(conn, fence.stream_id, drafts)):
-                raise _Overtaken
-            row = await conn.fetchrow(_TAKE_NUMBERS, fence.stream_id, changes.numbers, now)
-            assert row is not None
-            head, now = row["head"], row["appended_at"]
-        base = head - changes.numbers
-        await _write_records(conn, fence, changes, writes, base, now)
-        if drafts is not None and changes.numbers:
-            await writing.write(conn, fence.stream_id, changes, drafts, base, head, now)
     if batch.seen is not None:
         for part in _chunks(seen, _CHUNK):
             await conn.execute(_INSERT_SEEN, fence.stream_id, batch.seen, part)
-    if batch.only_if_clear and changes.unclear:
-        return head
-    for checkpoint in batch.checkpoints:
-        await _write_checkpoint(conn, fence, checkpoint, now)
-    if batch.backfill_completed:
-        await conn.execute(_COMPLETE_BACKFILL, fence.stream_id, fence.sync_id, now)
+    if not (batch.only_if_clear and changes.unclear):
+        await _write_checkpoints(conn, fence, batch, now)
+    if not changes.writes:
+        return 0
+    head, days = 0, await _lock_stream(conn, fence)
+    if changes.numbers:
+        if days != changes.event_days or (drafts and not await writing.stands(conn, fence.stream_id, drafts)):
+            raise _Overtaken
+        row = await conn.fetchrow(_TAKE_NUMBERS, fence.stream_id, changes.numbers, now)
+        assert row is not None
+        head, now = row["head"], row["appended_at"]
+    base = head - changes.numbers
+    await _write_records(conn, fence, changes, writes, base, now)
+    if drafts is not None and changes.numbers:
+        await writing.write(conn, fence.stream_id, changes, drafts, base, head, now)
     return head
 
 
@@ -215,14 +212,23 @@ def _expect(rows: int, done: str) -> None:
         raise _Overtaken
 
 
-async def _write_checkpoint(conn: Conn, fence: Fence, checkpoint: CheckpointWrite, now: datetime) -> None:
-    key = (fence.stream_id, fence.sync_id, checkpoint.reading, checkpoint.scope)
-    if checkpoint.remove:
-        await conn.execute(_REMOVE_CHECKPOINT, *key)
-        return
-    await conn.execute(
-        _WRITE_CHECKPOINT,
-        *key,
+async def _write_checkpoints(conn: Conn, fence: Fence, batch: Batch, now: datetime) -> None:
+    rows = [_checkpoint(fence, each, now) for each in batch.checkpoints if not each.remove]
+    if rows:
+        await conn.executemany(_WRITE_CHECKPOINT, rows)  # one trip: a merged append has one for each slice
+    for each in batch.checkpoints:
+        if each.remove:
+            await conn.execute(_REMOVE_CHECKPOINT, fence.stream_id, fence.sync_id, each.reading, each.scope)
+    if batch.backfill_completed:
+        await conn.execute(_COMPLETE_BACKFILL, fence.stream_id, fence.sync_id, now)
+
+
+def _checkpoint(fence: Fence, checkpoint: CheckpointWrite, now: datetime) -> tuple[Any, ...]:
+    return (
+        fence.stream_id,
+        fence.sync_id,
+        checkpoint.reading,
+        checkpoint.scope,
         checkpoint.collection_id,
         checkpoint.form,
         orjson.dumps(checkpoint.value).decode(),
