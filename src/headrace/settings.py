@@ -1,9 +1,10 @@
 """Settings, from the environment (`HEADRACE_…`) and the command line."""
 
+import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,6 +33,19 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lease_ttl_s: float = 8.0
     """A worker whose heartbeat is older has lost its syncs."""
+
+    @field_validator("limits_override")
+    @classmethod
+    def _none_or_a_number(cls, text: str | None) -> str | None:
+        if text is None or text.strip().lower() == "none":
+            return text
+        try:
+            allowed = float(text)
+        except ValueError:
+            allowed = 0.0
+        if not 0 < allowed < math.inf:
+            raise ValueError("must be 'none' or a number of requests per second")
+        return text
 
     @property
     def key_dir(self) -> Path | None:

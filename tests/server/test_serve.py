@@ -104,11 +104,12 @@ async def test_an_external_database_without_a_master_key_is_refused(dsn: str) ->
 
 
 async def test_a_setting_that_cannot_be_is_told_without_its_value(tmp_path: Path) -> None:
-    environment = {"HEADRACE_PORT": "sk_live_in_the_wrong_place", "HEADRACE_DATA_DIR": str(tmp_path)}
-    async with CommandProcess("serve", env=environment) as server:
-        await server.line("headrace: a setting does not hold: port")
-        assert await server.ended() == 1
-        assert not any("sk_live" in each for each in server.lines)
+    for name in ("port", "limits_override"):
+        environment = {f"HEADRACE_{name.upper()}": "sk_live_in_the_wrong_place", "HEADRACE_DATA_DIR": str(tmp_path)}
+        async with CommandProcess("serve", env=environment) as server:
+            await server.line(f"headrace: a setting does not hold: {name}")
+            assert await server.ended() == 1
+            assert not any("sk_live" in each for each in server.lines)
 
 
 async def test_roles_part_the_work(dsn: str) -> None:

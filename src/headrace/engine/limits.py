@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from uuid import UUID
 
 from headrace.control.syncs import RateLimit, Sync
@@ -52,19 +51,11 @@ Override = tuple[Limit, ...] | None
 
 
 def override_of(settings: Settings) -> Override:
-    """`HEADRACE_LIMITS_OVERRIDE`: `none`, or requests per second. Anything else is a ValueError."""
+    """`HEADRACE_LIMITS_OVERRIDE`: `none`, or requests per second."""
     text = settings.limits_override
     if text is None:
         return None
-    if text.strip().lower() == "none":
-        return ()
-    try:
-        allowed = float(text)
-    except ValueError:
-        allowed = 0.0
-    if not 0 < allowed < inf:
-        raise ValueError(f"HEADRACE_LIMITS_OVERRIDE must be 'none' or a number of requests per second, not {text!r}")
-    return (Limit(allowed, 1.0),)
+    return () if text.strip().lower() == "none" else (Limit(float(text), 1.0),)
 
 
 def counted(access: Access, sync: SyncLimit | None, request: Request, override: Override) -> Counted:
