@@ -254,3 +254,56 @@ async def test_a_credential_whose_scopes_changed_meanwhile_deletes_nothing(db: D
             await held.ask()
             await held.until(lambda: status_is(held, "error"))
             assert "t001" in await held.copy("shop:tag")
+
+
+async def test_where_nothing_is_seen_any_more_no_fetch_is_believed(db: Database) -> None:
+    async with open_shop() as shop:
+        for n in range(20):
+            shop.put("order", f"o{n:03}")
+        shop.events.clear()
+        async with holding(db, shop, ["order"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            hidden, shop.things["order"] = shop.things["order"], {}  # lists are empty, and each record is a 404
+            await held.stop()
+            await held.sweep_now("shop:order")
+            await held.start()
+            await held.until(lambda: status_is(held, "error"))
+            assert len(await held.copy("shop:order")) == 20
+
+            shop.things["order"] = hidden
+            shop.remove("order", "o003", told=False)
+            await held.stop()
+            await held.sweep_now("shop:order")
+            await held.start()
+            await held.until(lambda: status_is(held, "healthy"))
+            assert await held.copies(shop, ["order"])  # the one that is gone is told from those that were hidden
+
+
+async def test_one_record_that_only_ever_fails_holds_up_nothing_else(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.engine.transport.backoff_s", lambda attempt: 0.01)
+    async with open_shop() as shop:
+        shop.put("order", "good")
+        shop.put("order", "broken")
+        shop.events.clear()
+        async with holding(db, shop, ["order"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+
+            def somebody_elses_page(asked: Asked) -> web.Response | None:
+                if asked.path != "/order/broken":
+                    return None
+                return web.Response(text="<html>Something went wrong</html>", content_type="text/html", status=404)
+
+            shop.fail = somebody_elses_page
+            shop.put("order", "broken", large=True, total=1)
+            shop.put("order", "good", large=True, total=1)
+
+            async def good_is_there() -> bool:
+                return (await held.copy("shop:order"))["good"] == shop.things["order"]["good"]
+
+            await held.until(good_is_there)
+            assert (await held.collections())["shop:order"]["set_aside"] == 1
+            await held.until(lambda: status_is(held, "healthy"))

@@ -3,7 +3,8 @@
 A permission that vanished, a wiped test account, a table that was dropped all show as many records gone at once. If
 more than a tenth and more than a hundred of a collection's records would go, or all of them where more than ten were
 held, or what the credential is allowed has changed meanwhile, none of them is deleted. Deletes that the provider has
-confirmed one by one do not count, up to a thousand.
+confirmed one by one do not count, up to a thousand, as long as it shows another record of the collection: the canary by
+which a permission that vanished is told from deletion.
 """
 
 from collections import defaultdict

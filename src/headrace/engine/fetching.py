@@ -38,6 +38,9 @@ class Fetcher:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._failed: dict[tuple[str, str, str], datetime] = {}
+        """What could not be read although it was tried again, and when: once more, with the provider answering in
+        between, and it is the record's own fault."""
 
     async def fetch(self, keys: Iterable[Key], priority: Priority) -> list[Item]:
         """These records as they are now, with what is embedded in them. One that cannot be had is set aside. Raises
@@ -107,13 +110,16 @@ class Fetcher:
     async def _or_aside(
         self, read: Callable[[], Awaitable[list[Item]]], collection_id: str, what: str, key: str, parent: str | None
     ) -> list[Item]:
+        session, named = self._session, (collection_id, what, key)
         try:
-            return await read()
+            items = await read()
         except ReadFailed as failed:
-            if failed.fault.kind not in ASIDE:
+            if failed.fault.kind not in ASIDE and not self._alone_fails(named, failed):
                 raise
             reason = failed.fault.message
-        session = self._session
+        else:
+            self._failed.pop(named, None)
+            return items
         fence = session.fence
         log.warning("set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what=what, reason=reason)
         now = session.now()
@@ -131,6 +137,18 @@ class Fetcher:
         )
         self._due(due)
         return []
+
+    def _alone_fails(self, named: tuple[str, str, str], failed: ReadFailed) -> bool:
+        """Whether a fault that ought to pass stays with this one, while the provider answers otherwise: a page that no
+        program can read in the place of a record, an error inside the provider's own store."""
+        if failed.fault.kind != "transient":
+            return False
+        now, answered_at = self._session.now(), self._session.answered_at
+        first = self._failed.setdefault(named, now)
+        if answered_at is None or answered_at <= first:
+            return False
+        del self._failed[named]
+        return True
 
     def _due(self, moment: datetime) -> None:
         self._session.aside_at = min(self._session.aside_at or moment, moment)

@@ -67,12 +67,14 @@ class Sweep:
         self._listing: Listing = source.listing
         self._every = min(map(cadence, self._members))
         self._reads = session.access.provider.reads(self.collections)
+        self._noted = False
         self.reload(checkpoints)
 
     def reload(self, checkpoints: Checkpoints) -> None:
         """Go back to what is stored. What a sweep has seen so far says nothing of a collection that came later."""
         row = checkpoints.get(("sweep", self.scope))
         self.mark = SweepMark() if row is None else row.mark(SweepMark)
+        self._noted = self.mark.due_at is not None or self.mark.state != "waiting"
         if self.mark.state != "waiting" and self.mark.members != sorted(self.collections):
             self.mark = SweepMark(due_at=self._session.now())
 
@@ -84,6 +86,8 @@ class Sweep:
         due_at = self._due_at()
         if due_at is None:
             return None
+        if not self._noted:
+            return tempo.now
         began = self.mark.began_at
         if tempo.asked_at is not None and self._alone and (began is None or began <= tempo.asked_at):
             return tempo.now
@@ -108,6 +112,12 @@ class Sweep:
 
     async def step(self, tempo: Tempo) -> None:
         """Read every page, judge what was not seen, close. Raises ReadFailed, Stopped, Fenced."""
+        if not self._noted:
+            # Written down, so that whoever asks can tell whether it is late, also when nobody reads the sync.
+            self.mark.due_at = self._due_at()
+            await self._session.note(self._row())
+            self._noted = True
+            return
         if self.mark.state == "waiting":
             await self._begin()
         while self.mark.state == "reading":
@@ -194,7 +204,9 @@ class Sweep:
         assert mark.began is not None
         going = await self._count(member.id)
         held = await catch.held_by(pool, fence.stream_id, fence.sync_id, member.id)
-        confirmed = member.fetch is not None and going <= catch.ONE_BY_ONE
+        # A fetch tells what is gone only where something of the collection was seen: to a credential that sees nothing
+        # of it any more, each record is gone.
+        confirmed = member.fetch is not None and going <= catch.ONE_BY_ONE and going < held
         narrowed = going > 0 and allowed(session) != mark.scopes
         if narrowed or (not confirmed and catch.trips(going, held)):
             ids = [row["record_id"] for row in await self._candidates(member.id, None, going)]
