@@ -77,7 +77,7 @@ async def patch_sync(
     widened, narrowed = _widened(before, after), _narrowed(before, after)
     if dry_run:
         kept = [key for key in after.collection_ids if key not in added]
-        backfill = await plan_backfills(conn, after, provider, [*added, *(kept if widened else ())])
+        backfill = await plan_backfills(conn, after, provider, added, kept if widened else ())
         purge = await plan_ageing(conn, after, _cutoff(after, now)) if narrowed else []
         return Plan(backfill, purge, [sync_id])
     await syncs.update(conn, after)

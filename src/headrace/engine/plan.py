@@ -9,6 +9,7 @@ from uuid import UUID
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
 from headrace.db.queries import load
+from headrace.engine.backfill import cut_by_age
 from headrace.providers.kit import Provider
 
 SQL = load(__package__, "patch.sql")
@@ -58,14 +59,16 @@ class Plan:
 
 
 async def plan_backfills(
-    conn: Conn, sync: Sync, provider: Provider | None, collection_ids: Iterable[str]
+    conn: Conn, sync: Sync, provider: Provider | None, collection_ids: Iterable[str], widened: Iterable[str] = ()
 ) -> list[Backfilling]:
-    """What reading these collections anew takes at the sync's pace, judged by the last time they were read."""
-    ids = sorted(collection_ids)
+    """What reading these collections anew takes at the sync's pace, judged by the last time they were read; and what it
+    takes to read a longer span of the `widened` ones, which nobody can know where the provider cuts by age."""
+    spans = {key for key in widened if provider is not None and _cut_by_age(provider, key)}
+    ids = sorted({*collection_ids, *widened})
     if not ids:
         return []
     rows = await conn.fetch(PAGES_READ, sync.stream_id, sync.id, ids)
-    pages = {row["collection_id"]: row["pages"] for row in rows}
+    pages = {row["collection_id"]: row["pages"] for row in rows if row["collection_id"] not in spans}
     a_second = await _requests_a_second(conn, sync, provider)
     return [
         Backfilling(key, pages.get(key), None if key not in pages else round(pages[key] / a_second, 1)) for key in ids
@@ -82,6 +85,10 @@ async def plan_ageing(conn: Conn, sync: Sync, older_than: datetime) -> list[Purg
     """The records that leave when the age limit is `older_than`."""
     rows = await conn.fetch(COUNT_OLDER, sync.stream_id, sync.id, older_than)
     return [Purging(row["collection_id"], row["records"]) for row in rows]
+
+
+def _cut_by_age(provider: Provider, key: str) -> bool:
+    return provider.collection(key) is not None and cut_by_age(provider, key)
 
 
 async def _requests_a_second(conn: Conn, sync: Sync, provider: Provider | None) -> float:

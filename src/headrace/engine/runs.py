@@ -27,6 +27,7 @@ class Runs:
             return
         self.started, self.next = row["last_run_started_at"], row["next_run_at"]
         self.requested, self.hinted = row["run_requested_at"], row["hinted_at"]
+        session.answered_at = session.answered_at or row["last_success_at"]
         if _scheduled(session) and self.next is None:
             self.next = first_run(session.now(), fence.sync_id)
             await session.services.db.ingest.execute(

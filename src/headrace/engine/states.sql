@@ -1,6 +1,6 @@
 -- name: state
 -- What is kept of a sync beside its checkpoints.
-select health_status, health_notes, erroring_since, initial_backfill_completed_at,
+select health_status, health_notes, erroring_since, initial_backfill_completed_at, last_success_at,
        last_run_started_at, next_run_at, run_requested_at, hinted_at
 from sync_states where stream_id = $1 and sync_id = $2
 

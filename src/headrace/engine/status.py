@@ -69,6 +69,9 @@ def _health(sync: Sync, state: Any, now: datetime) -> dict[str, Any]:
     else:
         # A PATCH gives the sync a new start: what it was late with before does not count.
         late_from = max(read_at or sync.created_at, sync.updated_at) + overdue_after(sync)
+        if state["oldest_changes_at"] is None and state["sweep_due_at"] is not None:
+            # Whole comparisons are all that is read of it: it is late when the next of them is.
+            late_from = max(late_from, state["sweep_due_at"] + LATE_RUN)
         if now > late_from:
             notes.append(_late_note(read_at, now))
             since = since or late_from
