@@ -1,6 +1,7 @@
 """Faults on demand, told in data: what kind, on which requests, how often."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -123,6 +124,7 @@ class Faults:
         self._seed = seed
         self._armed: list[_Armed] = []
         self._by_kind: dict[str, list[_Armed]] = {}
+        self._struck: Counter[str] = Counter()
         for fault in standing:
             self.put(fault)
 
@@ -162,8 +164,13 @@ class Faults:
         """The first fault of this kind that strikes this request; each that is asked has had its throw."""
         for armed in self._by_kind.get(kind, ()):
             if armed.strikes(path, method):
+                self._struck[kind] += 1
                 return armed.fault
         return None
+
+    def struck(self, kind: str) -> int:
+        """How often a fault of this kind has struck a request."""
+        return self._struck[kind]
 
     def standing(self, kind: str) -> tuple[Fault, ...]:
         """The faults of this kind, for what is no matter of one request (records, clock)."""
