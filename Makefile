@@ -19,10 +19,12 @@ demo: .venv/.run-ready
 	@$(BIN)/headrace demo
 
 # The linters do not hide the tests: both run, and the exit code is bad when either is.
+# Pictures of the console's pages are left in .artifacts/pages.
 test: .venv/.dev-ready
+	@tools/browser
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
-	$(BIN)/pytest -n $(JOBS) || status=1; \
+	HEADRACE_TEST_SCREENSHOTS=.artifacts/pages $(BIN)/pytest -n $(JOBS) || status=1; \
 	exit $$status
 
 # What takes minutes each and is no part of `make test`.
@@ -56,4 +58,4 @@ lock:
 	@rm -rf .lock
 
 clean:
-	rm -rf .venv .lock .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
+	rm -rf .venv .lock .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis .artifacts
