@@ -1,19 +1,23 @@
-"""The example of docs/connectors.md is a connector: it runs, and does what the text says of it."""
+"""The example of docs/connectors.md is a connector: it runs, keeps the laws, is found by its entry point from outside
+the package, and does what the text says of it."""
 
 import re
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from serving import complete, equal, serving, start_sync
 
 from headrace.http import Request, Response
 from headrace.providers.kit import EVERYTHING, ChildSet, Context, Delete, Provider, Record, Refused, Window
 from headrace.providers.kit.checks import drive, walk
 
 TEXT = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text()
-CONNECTOR, CHECK = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+CONNECTOR, CHECK, SERVER, LAWS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+(ENTRY,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CTX = Context({}, NOW, frozenset({"mill:sack", "mill:ticket"}))
 SACKS = [{"id": f"s{n}", "made_at": "2026-01-01T00:00:00Z", "changed_at": f"2026-01-0{n}T00:00:00Z"} for n in (1, 2, 3)]
@@ -44,7 +48,8 @@ def page(name: str, rows: list[dict[str, Any]], request: Request) -> Response:
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
     names: dict[str, Any] = {"ctx": CTX, "respond": respond}
-    exec(CONNECTOR, names)
+    for block in (CONNECTOR, SERVER, LAWS):
+        exec(block, names)
     return names
 
 
@@ -100,3 +105,35 @@ def test_the_key_is_verified_and_faults_are_told(mill: Provider) -> None:
         steps.send(Response(401, b"{}", NOW))
     kinds = {status: mill.fault(Response(status, b"{}", NOW)) for status in (200, 401, 404, 422, 429, 500)}
     assert [fault and fault.kind for fault in kinds.values()] == [None, "auth", "gone", "bad", "rate", "transient"]
+
+
+async def test_the_example_keeps_the_laws(names: dict[str, Any]) -> None:
+    await names["keeps_the_laws"]()
+
+
+@pytest.mark.parametrize("kind", ["rate_limited", "server_error", "reset", "truncated_json", "html"])
+async def test_the_example_keeps_the_laws_in_a_hostile_world(names: dict[str, Any], kind: str) -> None:
+    await names["test_the_mill_keeps_the_laws_in_a_hostile_world"](kind)
+
+
+async def test_a_package_of_its_own_is_found_and_followed(
+    dsn: str, names: dict[str, Any], mill: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mill_connector.py").write_text(CONNECTOR)
+    installed = tmp_path / "mill_connector-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mill-connector\nVersion: 1.0\n")
+    points = tomllib.loads(ENTRY)["project"]["entry-points"]["headrace.providers"]
+    lines = (f"{name} = {value}" for name, value in points.items())
+    (installed / "entry_points.txt").write_text("\n".join(["[headrace.providers]", *lines]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with names["MillServer"]() as server, serving(dsn) as api:
+        for number in range(120):
+            server.fill(f"s{number}", f"t{number}a", f"t{number}b")
+        properties = {"kind": "mill_key", "key": "k", "base_url": server.base_url}
+        sync = await start_sync(api, "mill", properties, ["mill:sack", "mill:ticket"])
+        await complete(api, sync)
+        await equal(api, sync, mill, server.held)
+        server.fill("s7", "t7a", "t7c")
+        server.fill("s500")
+        await equal(api, sync, mill, server.held)

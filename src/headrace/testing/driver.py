@@ -161,6 +161,8 @@ class Driver:
             return Fault("transient", repr(error))
         if self.provider.limits.too_many(response) is not None:
             return Fault("rate", f"too many requests: status {response.status}")
+        if "html" in response.headers.get("content-type", "") and response.status < 300:
+            return Fault("transient", f"a web page came with status {response.status} where data was asked for")
         fault = None if response.status in request.accept else self.provider.fault(response)
         return fault or response
 
