@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
+import pytest
 from acking import PATIENT, Reader
 from processes import complete, drained, equal_in_the_end, eventually, start_sync
 
@@ -65,6 +66,8 @@ async def owners(dsn: str) -> list[str | None]:
         await connection.close()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_rolling_restart_loses_and_doubles_nothing(dsn: str) -> None:
     async with serving(dsn, 3) as servers, under_load(servers, 4) as (_, provider, _, readers):
         for place, server in enumerate(list(servers)):
@@ -85,6 +88,8 @@ async def _more(readers: list[Reader], before: int) -> bool:
     return sum(len(reader.seen) for reader in readers) > before
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_process_that_is_frozen_past_its_lease_and_woken_does_no_harm(dsn: str) -> None:
     async with serving(dsn, 2) as servers, under_load(servers, 4):
         frozen = servers[1]

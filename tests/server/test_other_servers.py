@@ -57,6 +57,8 @@ def older() -> Path | None:
     return found[min(usable)] if usable else None
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_sync_runs_on_an_older_postgresql(folder: Path) -> None:
     bin_dir = older()
     if bin_dir is None:
@@ -130,6 +132,8 @@ async def _execute(dsn: str, *statements: str) -> None:
         await connection.close()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_standby_takes_the_place_of_a_primary_that_died(folder: Path) -> None:
     async with (
         primary_and_standby(folder) as (primary, standby, url),

@@ -155,6 +155,8 @@ async def out_of_room(here: Stand) -> None:
     await here.execute("drop function no_room cascade")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_the_process_outlives_what_happens_to_its_database(folder: Path) -> None:
     outages: list[Callable[[Stand], Awaitable[None]]] = [restarted, cut_off, read_only, out_of_room]
     async with stand(folder) as here:
@@ -186,6 +188,8 @@ def small_disk() -> Any:
             subprocess.run(["umount", "-l", name], check=True)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_disk_that_is_full(small_disk: Path) -> None:
     options = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers": "16MB"}
     async with stand(small_disk, **options) as here:
