@@ -16,7 +16,9 @@ from bench.report import check, figure
 from bench.stand import busy_s, options
 from headrace.testing.processes import FakeProcess
 
+RECORDS = 10_000_000
 PAGES = {"customers": 1000, "charges": 1000, "invoices": 500}
+"""How many are read of so many records; of fewer, as many fewer."""
 
 
 class Pager:
@@ -52,10 +54,11 @@ class Pager:
 
 
 async def main() -> None:
-    chosen = options(__doc__, 10_000_000)
+    chosen = options(__doc__, RECORDS)
     async with FakeProcess("stripe", records=chosen.records, limits="none") as server:
         await server.ready()
-        for name, pages in PAGES.items():
+        for name, most in PAGES.items():
+            pages = max(1, most * chosen.records // RECORDS)
             busy, began = busy_s([server.pid]), time.perf_counter()
             objects, size = await asyncio.to_thread(Pager(server.url).read, name, pages)
             check(objects == pages * 100, f"{objects} {name} in {pages} pages")
