@@ -205,3 +205,25 @@ async def test_the_demo_shows_changes_and_ends_by_itself(tmp_path: Path) -> None
     assert "The whole account has arrived" in shown.out
     assert shown.out.count("ms after it happened") == 5
     assert not (tmp_path / "demo").exists()
+
+
+async def test_an_app_is_registered_without_its_secret_on_the_command_line(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("the-apps-secret")
+    made = await place.shell(
+        *("oauth-apps", "create", "Ours", "--provider", "airtable", "--client-id", "c"),
+        *(
+            "--secret",
+            f"client_secret=@{tmp_path / 'secret'}",
+            "--redirect-uri",
+            "https://app.example.com/back",
+            "--json",
+        ),
+    )
+    assert made.json()["redirect_uris"] == ["https://app.example.com/back"]
+    assert "the-apps-secret" not in made.out
+    listed = await place.shell("oauth-apps", "list", "--provider", "airtable", "--json")
+    assert [each["name"] for each in listed.json()] == ["Ours"]
+    changed = await place.shell("oauth-apps", "update", "Ours", "--name", "Still ours", "--json")
+    assert changed.json()["name"] == "Still ours"
+    assert (await place.shell("oauth-apps", "get", "Still ours")).code == 0
+    assert (await place.shell("oauth-apps", "delete", "Still ours")).code == 0

@@ -9,6 +9,7 @@ from headrace.cli import (
     credentials,
     events,
     keys,
+    oauth_apps,
     orgs,
     providers,
     records,
@@ -57,6 +58,7 @@ for name, noun in {
     "events": events,
     "providers": providers,
     "tokens": tokens,
+    "oauth-apps": oauth_apps,
     "orgs": orgs,
     "keys": keys,
 }.items():

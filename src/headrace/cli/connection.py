@@ -44,11 +44,15 @@ def id_of(objects: Resource[Any], name: str, field: str = "name", *, filtered: b
 
 def _command(objects: Resource[Any]) -> str:
     """The command that is about such objects: `consumers` for /v1/http-consumers."""
-    return objects.name.rpartition("-")[2]
+    return objects.name if objects.name == "oauth-apps" else objects.name.rpartition("-")[2]
 
 
 def credential_id(client: Client, name: str) -> str:
     return id_of(client.credentials, name, filtered=False)
+
+
+def oauth_app_id(client: Client, name: str) -> str:
+    return id_of(client.oauth_apps, name, filtered=False)
 
 
 def stream_id(client: Client, name: str) -> str:

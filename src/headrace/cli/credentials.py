@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import output
-from headrace.cli.connection import connected, credential_id
+from headrace.cli.connection import connected, credential_id, oauth_app_id
 from headrace.cli.fields import Filter, Metadata, as_json, given, properties
 from headrace.cli.output import AsJson
 
@@ -42,13 +42,16 @@ def create(
     property_: Properties = [],  # noqa: B006 - typer copies it
     secret: Secrets = [],  # noqa: B006
     name: Annotated[str | None, typer.Option()] = None,
+    oauth_app: Annotated[str | None, typer.Option(help="Name or id of the app through which it is refreshed.")] = None,
     metadata: Metadata = None,
     json: AsJson = False,
 ) -> None:
     """Import a credential; the same account again updates the one there is. The secret is tried before it is kept."""
     body = {"properties": {"kind": kind, **properties(property_, secret)}}
     with connected() as api:
-        output.one(api.credentials.create(**body, **given(name=name, metadata=as_json(metadata, "--metadata"))), json)
+        app_id = None if oauth_app is None else oauth_app_id(api, oauth_app)
+        fields = given(name=name, oauth_app_id=app_id, metadata=as_json(metadata, "--metadata"))
+        output.one(api.credentials.create(**body, **fields), json)
 
 
 @app.command()

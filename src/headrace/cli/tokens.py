@@ -25,12 +25,16 @@ def create(
     scope: Annotated[list[str], typer.Option(help="admin, read or consume; repeat for several.")],
     stream: Annotated[list[str] | None, typer.Option(help="For this stream only; repeat for several.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="ISO 8601, such as 2030-01-01T00:00:00Z.")] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="At most so many; no limit by default.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Make a token. It is shown here and never again."""
     with connected() as api:
         stream_ids = [stream_id(api, each) for each in stream] if stream else None
-        fields = given(scopes=listed(scope), stream_ids=stream_ids, expires_at=expires_at)
+        limits = given(expires_at=expires_at, requests_per_minute=requests_per_minute)
+        fields = given(scopes=listed(scope), stream_ids=stream_ids, **limits)
         output.one(api.tokens.create(name=name, **fields), json)
 
 

@@ -21,6 +21,7 @@ from headrace.client.objects import (
     Deleted,
     Event,
     EventPage,
+    OAuthApp,
     Org,
     Page,
     Plan,
@@ -64,6 +65,7 @@ class Client:
         self.collections = Collections(self)
         self.consumers = Consumers(self, Kind("http-consumers"))
         self.credentials = Resource[Credential](self, Kind("credentials"))
+        self.oauth_apps = Resource[OAuthApp](self, Kind("oauth-apps"))
         self.orgs = Resource[Org](self, Kind("orgs"))
         self.providers = Resource[Provider](self, Kind("providers"))
         self.records = Records(self)

@@ -21,6 +21,7 @@ from headrace.client.objects import (
     Deleted,
     Event,
     EventPage,
+    OAuthApp,
     Org,
     Page,
     Plan,
@@ -64,6 +65,7 @@ class AsyncClient:
         self.collections = AsyncCollections(self)
         self.consumers = AsyncConsumers(self, Kind("http-consumers"))
         self.credentials = AsyncResource[Credential](self, Kind("credentials"))
+        self.oauth_apps = AsyncResource[OAuthApp](self, Kind("oauth-apps"))
         self.orgs = AsyncResource[Org](self, Kind("orgs"))
         self.providers = AsyncResource[Provider](self, Kind("providers"))
         self.records = AsyncRecords(self)

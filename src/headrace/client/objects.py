@@ -59,6 +59,20 @@ class Credential(TypedDict):
     updated_at: str
 
 
+class OAuthApp(TypedDict):
+    id: str
+    provider: str
+    name: str
+    client_id: str
+    client_secret: str
+    """Reads back as stars."""
+    redirect_uris: list[str]
+    metadata: dict[str, Any]
+    health: Health
+    created_at: str
+    updated_at: str
+
+
 class Sync(TypedDict):
     id: str
     provider: str
