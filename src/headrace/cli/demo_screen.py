@@ -25,7 +25,7 @@ class Screen:
     def introduce(self, url: str, token: str, provider_url: str) -> None:
         self._began = self._shown_at = time.monotonic()
         self._console.print(
-            f"[bold]Headrace[/bold] is serving on [bold]{url}[/bold] (reference: {url}/docs)\n"
+            f"The console is at [bold]{url}/[/bold]: log in with the token {token}. The API's reference is {url}/docs\n"
             f"A Stripe account that keeps changing is at {provider_url}\n\n"
             f"To look around in another shell:\n"
             f"    export HEADRACE_URL={url} HEADRACE_API_TOKEN={token}\n"

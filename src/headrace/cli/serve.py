@@ -39,7 +39,9 @@ def serve(
 
 def _started(server: "Running") -> None:
     spare_the_collector()
-    print(f"Headrace is serving on {server.url} (reference: {server.url}/docs)", file=sys.stderr)
+    role = server.services.settings.role
+    seen = "" if role == "worker" else f" (console: {server.url}/, reference: {server.url}/docs)"
+    print(f"Headrace is serving on {server.url}{seen}", file=sys.stderr)
     if server.token_is_new:
         print(
             f"\nThe admin token of this installation. It is shown this once: keep it.\n\n"
