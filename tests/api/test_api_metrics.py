@@ -31,3 +31,4 @@ async def test_they_are_served_in_the_form_of_prometheus_without_a_token(admin: 
     answer = await admin("GET", "/metrics", headers={"Authorization": ""})
     assert answer.headers["content-type"].startswith("text/plain")
     assert re.search(r"^headrace_http_requests_under_way 1\.0$", answer.text, re.MULTILINE)
+    assert "_created" not in answer.text

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, disable_created_metrics, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +14,8 @@ from headrace.api.services import Services, services_of
 from headrace.db.trouble import NO_WRITES, PASSING, in_words
 
 router = APIRouter(tags=["service"])
+
+disable_created_metrics()  # a moment beside each counter: twice the series, and nobody asks for them
 
 _PATIENCE_S = 3.0
 
