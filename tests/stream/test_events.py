@@ -257,3 +257,15 @@ def test_every_digit_of_an_old_value_is_kept() -> None:
 
 def test_the_day_of_an_event_is_that_on_which_all_its_days_are_over() -> None:
     assert expires_on(datetime.fromisoformat("2026-11-23T23:59:00+00:00"), 1).isoformat() == "2026-11-25"
+
+
+async def test_an_event_passed_by_the_turn_that_gives_the_one_before_again_is_not_lost(
+    log: Log, consumer: Consumer
+) -> None:
+    await log.append(record("a", 0))
+    await consumer.nack((await consumer.take(1))["a"])
+    await log.append(record("a", 1), record("b", 0))
+    both = await consumer.next(10)
+    assert [each.updated_idx for _, each in both.messages] == [1, 3]
+    await consumer.ack(*(token for token, _ in both.messages))
+    assert [each.updated_idx for _, each in (await consumer.next(10)).messages] == [2]

@@ -37,9 +37,8 @@ async def count(conn: Conn, key: Key, state: State, now: datetime) -> Pending:
     """Count anew. `state` must be the one in force."""
     state.ripen(now)
     new, _ = await _count_new(conn, key, state)
-    waiting = _pending(state, new)
-    spent = len(await source_of(every=state.settings.every).spent(conn, key.stream_id, state))
-    return Pending(waiting.new, waiting.due - spent, waiting.out)
+    due = await source_of(every=state.settings.every).count_due(conn, key.stream_id, state)
+    return Pending(new, due, len(state.messages) - len(state.due))
 
 
 async def reaches_bytes(conn: Conn, key: Key, state: State, most: int) -> bool:

@@ -40,6 +40,10 @@ class Due:
     wanted: bool
     """Whether the filters let it through."""
 
+    def spent(self, state: State) -> bool:
+        """Whether it was delivered as often as it may be, and there is nothing newer of the record."""
+        return self.idx == self.message.idx and state.exhausted(self.message)
+
 
 class Source(ABC):
     """The reading statements of one kind of consumer. They take the same parameters and give the same columns."""
@@ -98,12 +102,10 @@ class Source(ABC):
             for row in await self._due_rows(conn, stream_id, state, messages)
         }
 
-    async def spent(self, conn: Conn, stream_id: UUID, state: State) -> list[Message]:
-        """Of what is due, that which was delivered as often as it may be, and is all that there is of its record."""
-        exhausted = [message for message in state.due.values() if state.exhausted(message)]
-        standing = await self.due(conn, stream_id, state, exhausted) if exhausted else {}
-        found = (standing.get(message.record_id) for message in exhausted)
-        return [due.message for due in found if due is not None and due.wanted and due.idx == due.message.idx]
+    async def count_due(self, conn: Conn, stream_id: UUID, state: State) -> int:
+        """How many of the messages that are due would be handed out."""
+        due = await self.due(conn, stream_id, state, list(state.due.values())) if state.due else {}
+        return sum(each.wanted and not each.spent(state) for each in due.values())
 
     async def dead(
         self, conn: Conn, stream_id: UUID, consumer_id: UUID, after: UUID | None, limit: int

@@ -20,6 +20,7 @@ _SUPERSEDE = _SQL.supersede_dead_letter
 _FIRST_WINDOW = 4096
 _LAST_WINDOW = 1 << 20
 _MOST_WINDOWS = 16
+_LOOKED_AT = 1000  # messages that are due
 
 
 @dataclass(slots=True)
@@ -111,27 +112,27 @@ async def _fill(
 
 
 async def _deliverable(conn: Conn, key: Key, state: State, most: int, now: datetime) -> list[Due]:
-    """Due messages with what is to be handed out for them, oldest first.
+    """At most `most` due messages with what is to be handed out for them, oldest first.
 
-    Those that are done with are taken away: delivered as often as they may be, gone, filtered out by now, and
-    those that come again by the position.
+    More than those are looked at, so that what is due is counted truly: what is done with is taken away. That is what
+    was delivered as often as it may be, is gone, is filtered out by now, or comes again by the position.
     """
     source = source_of(every=state.settings.every)
-    for message in await source.spent(conn, key.stream_id, state):
-        state.bury(message, now)  # wherever it stands among those that are due, so that they are counted truly
-    state.ripen(now)
     found: list[Due] = []
-    walk = list(state.due.values())
-    while walk and len(found) < most:
-        part, walk = walk[: most - len(found)], walk[most - len(found) :]
-        standing = await source.due(conn, key.stream_id, state, part)
-        for message in part:
+    looked_at = 0
+    while walk := list(state.due.values())[len(found) : len(found) + max(most, _LOOKED_AT) - looked_at]:
+        looked_at += len(walk)
+        standing = await source.due(conn, key.stream_id, state, walk)
+        for message in walk:
             due = standing.get(message.record_id)
             if due is None or not due.wanted or due.idx > state.position:
                 state.drop(message)
+            elif due.spent(state):
+                state.bury(message, now)
             else:
                 found.append(due)
-    return found
+        state.ripen(now)  # the next event of a record of which one was set aside
+    return found[:most]
 
 
 def _within_bytes(due: Sequence[Due], taken: int) -> list[Due]:
