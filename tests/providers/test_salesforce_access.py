@@ -11,6 +11,7 @@ from headrace.http import Request, Response
 from headrace.providers.kit import Refused
 from headrace.providers.kit.checks import drive
 from headrace.providers.salesforce import SALESFORCE, access
+from headrace.vault.grants import App
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HELD = {"instance_url": "https://acme.my.salesforce.com", "access_token": "00D!x", "refresh_token": "5Aep"}
@@ -56,6 +57,17 @@ def test_a_user_who_may_not_read_the_organisation_tells_its_id_otherwise() -> No
 def test_a_session_that_is_over_is_refused() -> None:
     with pytest.raises(Refused, match="expired"):
         verify({"/query": refusal("INVALID_SESSION_ID", 401, "Session expired or invalid")})
+
+
+def test_an_org_that_moved_is_followed_to_its_instance() -> None:
+    assert KIND.grant is not None
+    told = answer({"access_token": "00D!y", "instance_url": "https://na99.salesforce.com", "scope": "api"})
+    minted, (request,) = drive(KIND.grant.mint(HELD, App("client", "secret"), NOW), lambda request: told)  # type: ignore[arg-type]
+    assert request.anonymous
+    assert SALESFORCE.base_url({**HELD, **minted.learned}) == "https://na99.salesforce.com"  # type: ignore[attr-defined]
+    elsewhere = answer({"access_token": "00D!y", "instance_url": "https://attacker.example"})
+    with pytest.raises(Refused, match="no host of Salesforce's"):
+        drive(KIND.grant.mint(HELD, App("client", "secret"), NOW), lambda request: elsewhere)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

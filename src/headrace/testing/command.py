@@ -1,17 +1,17 @@
 """A provider server as a process of its own: `headrace fake NAME`, or `python -m headrace.testing.NAME`.
 
-Each package of `headrace.testing` is a provider server and says in `FAKE` how one is made.
+A package of `headrace.testing` that can be run is a provider server, and says in `FAKE` how one is made.
 """
 
 import argparse
 import asyncio
-import pkgutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -35,8 +35,8 @@ class Fake:
 
 
 def names() -> list[str]:
-    """The providers that have a server."""
-    return sorted(found.name for found in pkgutil.iter_modules(headrace.testing.__path__) if found.ispkg)
+    """The providers that have a server: the packages that can be run."""
+    return sorted(found.parent.name for home in headrace.testing.__path__ for found in Path(home).glob("*/__main__.py"))
 
 
 def fake(name: str) -> Fake:
