@@ -6,7 +6,6 @@ It obeys what Salesforce documents, not what our connector needs. Sources stand 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from time import monotonic, time
 from typing import Any, ClassVar
 
@@ -25,6 +24,7 @@ from headrace.testing.salesforce.jobs import Jobs
 from headrace.testing.salesforce.mutator import Mutator
 from headrace.testing.salesforce.org import Org, Table, rendered
 from headrace.testing.salesforce.population import Population, spread
+from headrace.testing.salesforce.replication import Replication
 from headrace.testing.salesforce.soql import Malformed, Row
 
 BATCH = 2_000
@@ -101,6 +101,7 @@ class SalesforceServer(ProviderServer):
         self.population.settle(spread(records) if isinstance(records, int) else records)
         self.mutator = Mutator(self.org, self.population, seed, changes_per_s)
         self.jobs = Jobs(self.org)
+        self.replication = Replication(self.clock.now, self.faults)
         self.jobs_take_s = jobs_take_s
         self.daily_requests = daily_requests
         self.counts: dict[str, int] = {}
@@ -230,9 +231,9 @@ class SalesforceServer(ProviderServer):
             case ("GET", "sobjects", name, "describe"):
                 return Reply.json(self._describe(self._there(name)))
             case ("GET", "sobjects", name, "deleted"):
-                return self._deleted(self._there(name), asked)
+                return self.replication.deleted(self._there(name), asked)
             case ("GET", "sobjects", name, "updated"):
-                return self._updated(self._there(name), asked)
+                return self.replication.updated(self._there(name), asked)
             case ("GET", "sobjects", name, key):
                 return self._row(self._there(name), key, asked, version)
             case ("GET", "query" | "queryAll" as how):
@@ -355,42 +356,6 @@ class SalesforceServer(ProviderServer):
         names = given.split(",") if given else [each.name for each in table.visible_fields]
         return Reply.json(rendered(table, row, names, version))
 
-    # The logs of changes.
-
-    def _span(self, asked: dict[str, str], days: int) -> tuple[float, float]:
-        """Start and end, to the minute; more than one minute apart, and not too long ago."""
-        try:
-            start, end = (datetime.fromisoformat(asked[name].replace(" ", "+")) for name in ("start", "end"))
-        except (KeyError, ValueError):
-            raise Refusal("INVALID_REPLICATION_DATE", "startDate and endDate must be date times") from None
-        low, high = (each.timestamp() // 60 * 60 for each in (start, end))
-        if high - low < 60:
-            raise Refusal("INVALID_REPLICATION_DATE", "endDate must be at least one minute greater than startDate")
-        if start < datetime.fromtimestamp(self.clock.now(), UTC) - timedelta(days=days):
-            raise Refusal("INVALID_REPLICATION_DATE", f"startDate before {days} days ago")
-        return low, high
-
-    def _deleted(self, table: Table, asked: dict[str, str]) -> Reply:
-        if not table.type.replicateable:
-            raise Refusal("INVALID_TYPE_FOR_OPERATION", f"{table.type.name} is not replicateable")
-        low, high = self._span(asked, 15)
-        now = self.clock.now()
-        kept = max((now - fault.option("kept_s", 60.0) for fault in self.faults.standing("purged_log")), default=0.0)
-        earliest = max(kept, now - 15 * DAY_S)
-        records = [{"id": key, "deletedDate": _written(when)} for when, key in table.deletions if low <= when < high]
-        return Reply.json(
-            {
-                "deletedRecords": [each for each in records if not kept or each["deletedDate"] >= _written(kept)],
-                "earliestDateAvailable": _written(earliest),
-                "latestDateCovered": _written(min(high, now // 60 * 60)),
-            }
-        )
-
-    def _updated(self, table: Table, asked: dict[str, str]) -> Reply:
-        low, high = (_written(each) for each in self._span(asked, 30))
-        ids = [key for stamp, key in table.index if low <= stamp < high and not table.rows[key].get("IsDeleted")]
-        return Reply.json({"ids": ids, "latestDateCovered": high})
-
     # Query jobs.
 
     def _counts(self, asked: dict[str, str]) -> Reply:
@@ -416,7 +381,3 @@ def _batch(call: Call) -> int:
     if name.strip().lower() == "batchsize" and size.strip().isdecimal():
         return min(BATCH, max(200, int(size)))
     return BATCH
-
-
-def _written(seconds: float) -> str:
-    return soql.moment(datetime.fromtimestamp(seconds, UTC))
