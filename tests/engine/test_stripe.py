@@ -38,7 +38,7 @@ async def test_every_collection_arrives_whole(db: Database) -> None:
         properties = {"secret": "sk_test_51", "test": True, "name": "x"}
         async with holding_at(db, server.base_url, ALL, STRIPE, KEY, properties) as held:
             await held.start()
-            await held.until(held.backfilled, within=60)
+            await held.until(held.backfilled, within=180)
             assert not await differences(held, server, ALL)
             assert {row["phase"] for row in (await held.collections()).values()} == {"live"}
 
@@ -49,13 +49,13 @@ async def test_what_changes_meanwhile_is_copied_too(db: Database) -> None:
         properties = {"secret": "sk_test_51", "test": True, "name": "x"}
         async with holding_at(db, server.base_url, TOLD, STRIPE, KEY, properties) as held:
             await held.start()
-            await held.until(held.backfilled, within=90)
+            await held.until(held.backfilled, within=180)
             changes = server.account.changes
 
             async def changed() -> bool:
                 return server.account.changes > changes + 60
 
-            await held.until(changed, within=30)
+            await held.until(changed, within=180)
             server.mutator.changes_per_s = 0.0
             wrong: Counter[str] = Counter()
 
@@ -65,7 +65,7 @@ async def test_what_changes_meanwhile_is_copied_too(db: Database) -> None:
                 return not wrong
 
             try:
-                await held.until(equal, within=100)
+                await held.until(equal, within=180)
             except TimeoutError:
                 pytest.fail(f"still different: {wrong}")
 
@@ -76,7 +76,7 @@ async def test_a_delete_without_an_event_is_found_by_the_sweep(db: Database) -> 
         wanted = ["stripe:customer"]
         async with holding_at(db, server.base_url, wanted, STRIPE, KEY, properties) as held:
             await held.start()
-            await held.until(held.backfilled, within=60)
+            await held.until(held.backfilled, within=180)
             await held.stop()
             victim = next(iter(await held.copy("stripe:customer")))
             server.account.delete("customers", victim, silent=True)
@@ -86,4 +86,4 @@ async def test_a_delete_without_an_event_is_found_by_the_sweep(db: Database) -> 
             async def equal() -> bool:
                 return not await differences(held, server, wanted)
 
-            await held.until(equal, within=60)
+            await held.until(equal, within=180)
