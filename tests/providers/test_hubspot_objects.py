@@ -116,10 +116,10 @@ def test_rows_that_do_not_come_in_the_order_of_their_change_are_asked_for_again(
 
 
 def test_what_a_batch_does_not_hold_is_gone_and_what_was_merged_into_it_too() -> None:
-    winner = row(9, hs_merged_object_ids="7;8")
+    winner = row(9, hs_merged_object_ids="7;8", hs_calculated_merged_vids="9:1763900000000;6:1763900000001")
     page, _ = drive(DEAL.fetch(CTX, "7", None), lambda request: answer({"results": [winner]}, 207))
     assert [(type(item), item.id) for item in page.items if not isinstance(item, ChildSet)] == [
-        (Delete, "7"), (Record, "9"), (Delete, "7"), (Delete, "8"),
+        (Delete, "7"), (Record, "9"), (Delete, "7"), (Delete, "8"), (Delete, "6"),
     ]  # fmt: skip
 
 

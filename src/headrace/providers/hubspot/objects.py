@@ -43,7 +43,12 @@ _GRAIN = timedelta(seconds=2)
 
 _listed = Body("results", after="paging.next.after")
 _id = Picker(id=("id", str))
-_merged = Picker(id=("id", str), merged=("properties.hs_merged_object_ids", Any))
+_merged = Picker(
+    id=("id", str),
+    merged=("properties.hs_merged_object_ids", Any),
+    earlier=("properties.hs_calculated_merged_vids", Any),
+)
+"""`7;8`, and as contacts had it earlier: `7:1763900000000;8:1763900000001`."""
 _gone = Picker(id=("id", str), when=("archivedAt", Any))
 
 
@@ -109,8 +114,9 @@ class Objects:
         return [self._reader(row, as_of), *self._losers(row, as_of)]
 
     def _losers(self, row: Raw, as_of: datetime) -> list[Item]:
-        key, merged = decoded(lambda: _merged(row))
-        losers = [each.strip() for each in merged.split(";")] if isinstance(merged, str) else []
+        key, *told = decoded(lambda: _merged(row))
+        parts = (part for text in told if isinstance(text, str) for part in text.split(";"))
+        losers = dict.fromkeys(part.partition(":")[0].strip() for part in parts)
         return [Delete(self.kind.collection, each, as_of) for each in losers if each and each != key]
 
     # What changed.

@@ -107,14 +107,14 @@ def _property(described: Mapping[str, Any]) -> dict[str, Any]:
 def properties_of(path: str) -> Generator[Request, Response, Schema | None]:
     """The properties of a type; None where the credential may not see them."""
     answer = yield Request(f"/crm/v3/properties/{path}", accept=DENIED)
-    return Schema(document(answer)["results"]) if answer.status < 300 else None
+    return Schema(document(answer).get("results") or []) if answer.status < 300 else None
 
 
 def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     """The types of which the credential may see the properties, standard and custom, one a page."""
     if cursor is None:
         answer = yield Request("/crm/v3/schemas", accept=DENIED)
-        custom = document(answer)["results"] if answer.status < 300 else []
+        custom = document(answer).get("results") or [] if answer.status < 300 else []
         types = [[each.name, each.path, each.stamp, ""] for each in STANDARD]
         types += [[each["objectTypeId"], each["objectTypeId"], "hs_lastmodifieddate", _label(each)] for each in custom]
     else:

@@ -148,7 +148,7 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     for name in names[:AT_ONCE]:
         answer = yield describe(ctx, name, accept=(400, 403, 404))
         if answer.status < 300:
-            found.append(_found(document(answer)))
+            found.append(_found({"name": name, **document(answer)}))
     left = names[AT_ONCE:]
     return found, {"left": left} if left else None
 
