@@ -7,17 +7,19 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from granted import PROVIDERS, Asker, asker, granted, held_grant, set_ahead
+from granted import PROVIDERS, SETTINGS, Asker, asker, granted, held_grant, set_ahead
 
 from headrace.db.pool import Database
+from headrace.engine.exchanges import Exchanges
 from headrace.engine.idle_grants import refresh_idle
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
-from headrace.engine.tokens import NoToken
+from headrace.engine.tokens import NoToken, Tokens
 from headrace.engine.transport import Transport
 from headrace.ids import uuid7
 from headrace.providers.airtable.access import OAUTH2
@@ -26,7 +28,7 @@ from headrace.stream.wake import Wakeups
 from headrace.testing.oauth import AuthorizationServer, authorization_server
 from headrace.vault import credentials, tokens
 from headrace.vault.drafts import Draft, Verdict
-from headrace.vault.grants import Minted
+from headrace.vault.grants import ACCESS_TOKEN, Minted
 from headrace.vault.kinds import Account
 from headrace.vault.tokens import TURN
 
@@ -390,3 +392,26 @@ async def test_a_renewal_cut_short_anywhere_loses_nothing(
         assert not lost
     else:
         assert lost == list(range(lost[0], lost[0] + len(lost)))  # from the answer to the commit, and nowhere else
+
+
+async def test_a_process_that_starts_takes_up_the_token_that_was_made(
+    db: Database, asking: Asker, server: AuthorizationServer
+) -> None:
+    """Also where the credential was given with an access token, which has been replaced since."""
+    held = await granted(asking, server)
+    first = await asking.token(held.org_id, held.id)
+    later = Tokens(db, asking.keyring, Exchanges(asking.wire, db.clock, SETTINGS))
+    access = await asking.load(held.org_id, held.id)
+    given = replace(access, properties={**access.properties, ACCESS_TOKEN: "given at the import"})
+    assert (await later.ready(given)).properties[ACCESS_TOKEN] == first
+    assert server.grants.minted == 1
+
+
+async def test_one_that_was_given_is_used_until_it_is_refused(asking: Asker, server: AuthorizationServer) -> None:
+    held = await granted(asking, server)
+    access = await asking.load(held.org_id, held.id)
+    given = replace(access, properties={**access.properties, ACCESS_TOKEN: "given at the import"})
+    assert await asking.tokens.ready(given) == given
+    assert server.grants.minted == 0
+    renewed = await asking.tokens.ready(given, refused="given at the import")
+    assert renewed.properties[ACCESS_TOKEN] in server.grants.access

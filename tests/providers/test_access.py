@@ -1,13 +1,21 @@
 """How each provider is reached: its kinds of credential, as the contract names them, and what is signed."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jsonschema import Draft202012Validator
 
+from headrace.egress import Destinations
+from headrace.engine.urls import requested
 from headrace.providers import SLUGS, installed
 from headrace.providers.kit import CredentialKind
+from headrace.vault.grants import App, Code
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 KINDS: Mapping[str, tuple[set[str], set[str]]] = {
     # kind: (properties that are not secret, secret ones), as the HTTP contract lists them
@@ -66,6 +74,38 @@ def test_what_a_grant_and_a_link_name_is_in_the_schema(kind: CredentialKind) -> 
     if kind.link is not None:
         assert set(kind.link.asks) <= named
         assert kind.grant is not None or kind.link.keeps_access_token
+
+
+PROPERTIES = {
+    "access_token": "a", "account_id": "1", "base_url": "https://123-abc-456.mktorest.com", "client_id": "c",
+    "client_secret": "s", "domain": "acme.auth0.com", "installation_id": 1, "instance_url": "https://acme.service-now.com",
+    "realm_id": "1", "refresh_token": "r", "shop": "acme.myshopify.com", "stripe_user_id": "acct_1", "tenant": "acme",
+}  # fmt: skip
+OWN = {
+    "salesforce_oauth2": {"instance_url": "https://acme.my.salesforce.com"},
+    "workday_oauth2": {"base_url": "https://wd5-services1.myworkday.com"},
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds().values() if kind.grant], ids=lambda kind: kind.kind)
+def test_a_token_endpoint_is_where_requests_may_go(kind: CredentialKind) -> None:
+    provider = next(each for each in installed().values() if kind in each.kinds)
+    assert kind.grant is not None
+    named = kind.schema["properties"]
+    required = {*kind.schema["required"], *kind.grant.of}
+    properties = {name: PROPERTIES[name] for name in required if name in named} | OWN.get(kind.kind, {})
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    app = App("id", "secret", app_id="1", private_key=pem)
+    places = Destinations((*provider.hosts, *kind.grant.hosts))
+    steps = [kind.grant.mint(properties, app, NOW)]
+    if kind.link is not None:
+        steps.append(kind.link.exchange(Code("code", "https://x.example/", "v"), app, properties, NOW))
+    for each in steps:
+        request = next(each)
+        assert request.anonymous
+        places.admit(str(requested(provider, properties, request)))
+        assert not any(secret in request.url for secret in ("secret", "code"))
 
 
 def test_every_provider_of_the_contract_can_be_reached() -> None:

@@ -50,6 +50,7 @@ class Tokens:
         self._keyring = keyring
         self._exchanges = exchanges
         self._kept: dict[Key, Token] = {}
+        self._as_given: dict[Key, int] = {}
         self._renewals: dict[Key, asyncio.Task[Token]] = {}
 
     async def close(self) -> None:
@@ -66,16 +67,30 @@ class Tokens:
             return access
         key = (access.org_id, access.credential_id)
         kept = self._kept.get(key)
-        if kept is None or not self._good(kept, access, refused):
-            given = access.properties.get(ACCESS_TOKEN)
-            if kept is None and refused is None and isinstance(given, str) and given:
+        if kept is None and access.properties.get(ACCESS_TOKEN):
+            kept = await self._made(key, access)
+            if kept is None and refused is None:
                 return access  # the one it was given with: nobody knows when it ends
+        if kept is None or not self._good(kept, access, refused):
             kept = await self._renewed(key, access, refused)
         return replace(access, properties={**kept.properties, ACCESS_TOKEN: kept.access_token})
 
     def _good(self, kept: Token, access: Access, refused: str | None) -> bool:
         current = kept.credential.revision >= access.revision and kept.access_token != refused
         return current and self._clock.now() < kept.renew_at
+
+    async def _made(self, key: Key, access: Access) -> Token | None:
+        """Of a credential that was given with an access token: the one that was made since, if any was. Asked of the
+        database once for each state of the credential."""
+        if self._as_given.get(key) == access.revision:
+            return None
+        async with self._db.api.acquire() as conn:
+            made = await tokens.held(conn, self._keyring, *key)
+        if made is None:
+            self._as_given[key] = access.revision
+        else:
+            self._kept[key] = made
+        return made
 
     def kept(self, access: Access) -> Token | None:
         """The token that `ready` last gave for this credential, with the properties that hold with it."""
@@ -175,7 +190,7 @@ class Tokens:
         return token
 
     async def _refuse(self, turn: Turn, kind: CredentialKind, provider: Provider, refused: GrantRefused) -> Dead | None:
-        note = _asking_for_help(provider, turn, refused)
+        note = _asking_for_help(provider, kind, turn, refused)
         async with self._db.transaction() as conn:
             now = self._clock.now()
             dead = await tokens.refuse(conn, self._keyring, kind, turn, note, now)
@@ -200,11 +215,12 @@ class Tokens:
             await tokens.end_turn(conn, turn, unsent=unsent)
 
 
-def _asking_for_help(provider: Provider, turn: Turn, refused: GrantRefused) -> str:
+def _asking_for_help(provider: Provider, kind: CredentialKind, turn: Turn, refused: GrantRefused) -> str:
     """What a person is told to do."""
     if refused.whose == "app":
         return f"{provider.name} refuses the OAuth app ({refused}): correct it with PATCH /v1/oauth-apps/{{id}}."
-    lost = " The answer to a renewal before was lost, and with it the next refresh token." if turn.again else ""
+    spent = turn.again and kind.grant is not None and kind.grant.spends and not kind.grant.replays
+    lost = " The answer to a renewal before was lost, and with it the next refresh token." if spent else ""
     return (
         f"{provider.name} refuses to renew the access ({refused}).{lost} Connect the account again, and give the new "
         "secrets to PATCH /v1/credentials/{id}, or import it again."

@@ -35,7 +35,7 @@ from headrace.vault.kinds import CredentialKind
 from headrace.vault.sealing import identity
 
 SQL = load(__package__, "tokens.sql")
-ENSURE, LOCK_ROW, TAKE, KEEP = SQL.ensure_row, SQL.lock_token, SQL.take_turn, SQL.keep_token
+ENSURE, ROW, LOCK_ROW, TAKE, KEEP = SQL.ensure_row, SQL.token, SQL.lock_token, SQL.take_turn, SQL.keep_token
 END, REFUSE, STORE, IDLE = SQL.end_turn, SQL.refuse, SQL.store_learned, SQL.idle
 
 TURN = timedelta(seconds=30)
@@ -121,6 +121,16 @@ async def take_turn(
         return Dead(row["refusal"], row["ask_again_at"])
     number = await conn.fetchval(TAKE, org_id, credential_id, now + TURN, grant)
     return Turn(number, credential, properties, grant, again=row["sent"] == grant)
+
+
+async def held(conn: Conn, keyring: Keyring, org_id: UUID, credential_id: UUID) -> Token | None:
+    """The token that was made last, good or not; None when none was. Raises NotFound when the credential is gone."""
+    row = await conn.fetchrow(ROW, org_id, credential_id)
+    if row is None or row["token"] is None:
+        return None
+    credential = await credentials.get(conn, org_id, credential_id)
+    properties = await credentials.open_properties(conn, keyring, credential)
+    return await _opened(conn, keyring, credential, properties, row)
 
 
 async def keep(

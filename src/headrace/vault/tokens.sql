@@ -1,6 +1,9 @@
 -- name: ensure_row
 insert into access_tokens (org_id, credential_id) values ($1, $2) on conflict do nothing
 
+-- name: token
+select token, renew_at, expires_at from access_tokens where org_id = $1 and credential_id = $2
+
 -- name: lock_token
 select token, token_mark, renew_at, expires_at, made_at, made_in, turn, turn_until, sent, refused, refusal, refusals,
   ask_again_at

@@ -182,7 +182,7 @@ APP = CredentialKind(
     account_of=lambda held: str(held["installation_id"]),
     older_names=("github",),
     needs_oauth_app=True,
-    grant=Grant(_mint, of=("installation_id",)),
+    grant=Grant(_mint, of=("installation_id",), hosts=("github.com",)),
     link=Link(address=_install, exchange=_exchange, callback=_installed, standard=False),
 )
 
