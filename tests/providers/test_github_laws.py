@@ -14,7 +14,7 @@ from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.github import GithubServer, Truth
 from headrace.testing.github.catalog import RESOURCES
-from headrace.testing.reader import nothing
+from headrace.testing.reader import Broken, Reader, nothing
 
 EVERY = tuple(collection.id for collection in GITHUB.collections)
 
@@ -43,6 +43,7 @@ async def converges(server: Lively, driver: Driver, truth: Truth) -> None:
 
     async def rest() -> None:
         server.lively = False
+        server.faults.clear("deleted_while_read")
 
     server.lively = True
     await laws.converges(driver, truth, EVERY, nothing, rest=rest)
@@ -101,7 +102,7 @@ HOSTILE = {
     "html": Fault.parse("html:probability=0.05"),
     "links to another host": Fault.parse("foreign_link"),
     "repeated rows": Fault.parse("repeated_rows:probability=0.3"),
-    "unknown fields": Fault.parse("unknown_field:path=/nothing"),
+    "deletions between pages": Fault.parse("deleted_while_read:probability=0.2"),
     "no validators": Fault.parse("no_etag"),
     "a clock that is off": Fault.parse("clock:offset_s=-200"),
 }
@@ -111,3 +112,31 @@ HOSTILE = {
 async def test_a_copy_converges_in_a_hostile_world(fault: Fault) -> None:
     async with world(records=400, faults=[fault]) as (server, driver, truth):
         await converges(server, driver, truth)
+
+
+async def test_an_unknown_field_is_kept() -> None:
+    async with world(records=100) as (server, driver, _):
+        server.faults.add("unknown_field")
+        reader = Reader(driver, ["github:label"])
+        await reader.backfill()
+        assert all(b"headrace_test_field" in raw for raw in reader.copy.alive("github:label").values())
+
+
+async def test_a_list_that_never_ends_is_told() -> None:
+    async with world(records=100) as (server, driver, _):
+        server.faults.add("endless_link", path="*/labels")
+        with pytest.raises(Broken, match="in circles"):
+            await Reader(driver, ["github:label"]).backfill()
+
+
+async def test_short_lists_that_have_not_changed_cost_nothing_of_the_hour() -> None:
+    async with world(limits="real") as (server, driver, _):
+        short = sorted(GITHUB.feeds[0].covers)
+        reader = Reader(driver, short)
+        await reader.begin()
+        await reader.read_changes(driver.now())
+        asked = len(server.log)
+        await reader.read_changes(driver.now())
+        again = list(server.log)[asked:]
+        assert [entry for entry in again if entry.status != 304 and entry.path != "/user/repos"] == []
+        assert len(again) > len(short)

@@ -14,7 +14,7 @@ from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.linear import LinearServer, Truth
 from headrace.testing.linear.world import KINDS
-from headrace.testing.reader import nothing
+from headrace.testing.reader import Reader, nothing
 
 EVERY = tuple(collection.id for collection in LINEAR.collections)
 
@@ -105,3 +105,13 @@ HOSTILE = {
 async def test_a_copy_converges_in_a_hostile_world(fault: Fault) -> None:
     async with world(records=400, faults=[fault]) as (server, driver, truth):
         await converges(server, driver, truth)
+
+
+async def test_a_list_that_shows_empty_deletes_nothing() -> None:
+    async with world() as (server, driver, truth):
+        known = [collection.id for collection in LINEAR.collections if collection.fetch is not None]
+        reader = Reader(driver, known)
+        await reader.backfill()
+        server.faults.add("hidden")
+        assert await reader.sweep(known) == []
+        assert not reader.copy.difference(truth, known)

@@ -14,7 +14,7 @@ import orjson
 
 from headrace.testing.exchange import Call, Reply
 from headrace.testing.github.catalog import Resource
-from headrace.testing.github.world import Repository, Thing, World
+from headrace.testing.github.world import Repository, Thing
 
 DEFAULT_SIZE, LARGEST_SIZE = 30, 100
 
@@ -23,9 +23,7 @@ class BadQuery(ValueError):
     """A parameter that GitHub answers with 422."""
 
 
-def rows_of(
-    world: World, place: Repository, found: Resource, under: int | None, query: Mapping[str, str]
-) -> list[Thing]:
+def rows_of(place: Repository, found: Resource, under: int | None, query: Mapping[str, str]) -> list[Thing]:
     """The rows that a query asks for, in its order."""
     rows = [thing for thing in place.things[found.name].values() if under is None or thing.under == under]
     if found.states and (state := query.get("state", "open")) != "all":

@@ -1,9 +1,8 @@
 """Faults of lists, beyond those of every provider server.
 
 `foreign_link` the next page is said to be at another host (`host`) · `endless_link` each page leads to itself ·
-`empty_page` a page without rows, from which the list goes on · `repeated_rows` a page begins with its own first row
-twice · `deleted_while_read` an object of the list is deleted before each page · `unknown_field` every row has a field
-that nobody knows.
+`repeated_rows` a page begins with its own first row twice · `deleted_while_read` an object of the list is deleted
+before each page · `unknown_field` every row has a field that nobody knows.
 """
 
 from typing import Any

@@ -18,6 +18,7 @@ from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.github import answers
 from headrace.testing.github.catalog import RESOURCES
+from headrace.testing.github.controls import add_controls
 from headrace.testing.github.lists import BadQuery, link_header, page_of, rows_of, tagged, wrapped
 from headrace.testing.github.mutator import Mutator
 from headrace.testing.github.objects import Json, profile
@@ -68,6 +69,7 @@ class GithubServer(ProviderServer):
         self.paging = PagingFaults(self.faults)
         self.revoked: set[str] = set()
         self._minted: dict[str, float] = {}
+        add_controls(self)
 
     async def start(self) -> None:
         await super().start()
@@ -271,11 +273,11 @@ class GithubServer(ProviderServer):
 
     def _list(self, call: Call, place: Repository, found: Route, under: int | None) -> Reply:
         query = dict(call.query)
+        self.paging.before(self.world, call.path)
         try:
-            rows = rows_of(self.world, place, found.resource, under, query)
+            rows = rows_of(place, found.resource, under, query)
         except BadQuery as error:
             return answers.error(422, f"Validation Failed: {error}")
-        self.paging.before(self.world, call.path)
         path = call.path if place is self.world.own else "/".join(["/repositories", str(place.id), *call.segments[3:]])
         if call.segments[0] == "repositories":
             path = call.path

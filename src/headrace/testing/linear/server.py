@@ -17,6 +17,7 @@ from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.limits import Allowance
 from headrace.testing.linear import answers
+from headrace.testing.linear.controls import add_controls
 from headrace.testing.linear.mutator import Mutator
 from headrace.testing.linear.world import KINDS, Thing, World
 from headrace.testing.provider import Limits, ProviderServer, Refusal
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 REQUESTS, COMPLEXITY, LARGEST = 5_000, 2_000_000, 10_000
 """An hour's requests and points, as recorded headers have them, and the most points of one query."""
 
-LIST_KINDS = frozenset({"dead_cursor", "duplicates", "unknown_field"})
-"""`dead_cursor` the object that a cursor names is not found · `duplicates` a page begins with its own last row ·
-`unknown_field` the field `field` (default `description`) is no longer in the schema."""
+LIST_KINDS = frozenset({"dead_cursor", "hidden", "duplicates", "unknown_field"})
+"""`dead_cursor` the object that a cursor names is not found · `hidden` a list shows empty · `duplicates` a page begins
+with its own last row · `unknown_field` the field `field` (default `description`) is no longer in the schema."""
 
 
 class LinearServer(ProviderServer):
@@ -61,6 +62,7 @@ class LinearServer(ProviderServer):
         self.mutator = Mutator(self.world, seed, changes_per_s)
         self.revoked: set[str] = set()
         self._schema = _schema()
+        add_controls(self)
 
     async def start(self) -> None:
         await super().start()
@@ -174,6 +176,8 @@ class LinearServer(ProviderServer):
         includeDisabled: bool = True,
     ) -> dict[str, Any]:
         rows = [thing for thing in self.world.things[name].values() if _passes(thing, filter or {}, includeArchived)]
+        if self.faults.strikes("hidden", call.path):
+            rows = []
         rows.sort(key=lambda thing: (thing.data[orderBy], thing.order), reverse=True)
         start = 0
         if after is not None:
