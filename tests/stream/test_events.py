@@ -264,7 +264,8 @@ async def test_an_event_passed_by_the_turn_that_gives_the_one_before_again_is_no
 ) -> None:
     await log.append(record("a", 0))
     await consumer.nack((await consumer.take(1))["a"])
-    await log.append(record("a", 1), record("b", 0))
+    await log.append(record("a", 1))
+    await log.append(record("b", 0))
     both = await consumer.next(10)
     assert [each.updated_idx for _, each in both.messages] == [1, 3]
     await consumer.ack(*(token for token, _ in both.messages))

@@ -220,9 +220,7 @@ class State:
             same = message.idx == idx
             message.count = message.count + 1 if same else 1
             message.nacks = message.nacks if same else 0
-            if message.waiting <= idx or waiting:  # else it was passed in this very turn
-                message.waiting = waiting
-            message.idx, message.group = idx, group
+            message.idx, message.waiting, message.group = idx, waiting, group
             group.messages[message.record_id] = message
         for record_id, idx in fresh:
             message = Message(record_id, idx, 1, 0, 0, group)

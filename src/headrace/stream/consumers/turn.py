@@ -41,7 +41,8 @@ class Taken:
 
 @dataclass(slots=True)
 class _Scan:
-    """`behind`: by record, the first event that was passed since another of the same record is in `fresh`."""
+    """`behind`: by record, the first event that was passed since another of the same record is in `fresh`, or out: in
+    this very turn that one may be handed out again."""
 
     fresh: list[Entry]
     behind: dict[UUID, int]
@@ -173,9 +174,9 @@ async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Sc
             message = state.messages.get(entry.record_id)
             if message is not None:
                 state.pass_newer(message, entry.updated_idx)
-            elif entry.record_id in fresh:
+            if entry.record_id in fresh or (message is not None and state.settings.every):
                 scan.behind.setdefault(entry.record_id, entry.updated_idx)
-            else:
+            elif message is None:
                 fresh[entry.record_id] = entry
             scan.position = entry.updated_idx
         left -= window.size
