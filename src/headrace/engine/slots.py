@@ -143,12 +143,24 @@ class Slots:
             return await waiter.given
         except asyncio.CancelledError:
             pool.waiting.remove(waiter)
-            if waiter.given.done() and not waiter.given.cancelled() and (held := waiter.given.result()) is not None:
-                self._release(key, held)
+            if waiter.given.done() and not waiter.given.cancelled() and not waiter.given.exception():
+                held = waiter.given.result()
+                if held is not None:
+                    self._release(key, held)
             raise
 
     async def _serve(self, key: _Key, pool: _Pool) -> None:
-        """Until nobody waits."""
+        """Until nobody waits. An error that is nobody's fault here must not leave anybody waiting for ever."""
+        try:
+            await self._serve_on(key, pool)
+        except Exception as error:
+            log.exception("slots_failed", provider=key.provider)
+            for waiter in pool.waiting:
+                pool.waiting.remove(waiter)
+                if not waiter.given.done():
+                    waiter.given.set_exception(error)
+
+    async def _serve_on(self, key: _Key, pool: _Pool) -> None:
         while pool.waiting:
             pool.freed.clear()
             [first] = pool.waiting.order(1, _anybody)
