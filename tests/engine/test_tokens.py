@@ -253,6 +253,18 @@ async def test_a_dead_grant_asks_for_a_person_and_is_not_hammered(asking: Asker,
     assert await health(asking, held) == ("ok", ())
 
 
+async def test_a_grant_that_ends_soon_says_so_ahead(asking: Asker, server: AuthorizationServer) -> None:
+    server.behaviour.grant_lives_s = 3 * 86_400
+    held = await granted(asking, server)
+    first = await asking.token(held.org_id, held.id)
+    status, notes = await health(asking, held)
+    assert status == "warn"
+    assert "connect the account again" in notes[0]
+    server.behaviour.grant_lives_s = 90 * 86_400
+    await asking.token(held.org_id, held.id, refused=first)
+    assert await health(asking, held) == ("ok", ())
+
+
 async def test_the_apps_refusal_is_the_apps(asking: Asker, server: AuthorizationServer) -> None:
     held = await granted(asking, server)
     server.client_secret = "another"

@@ -6,6 +6,7 @@ which the request that wanted it may be cancelled without: an answer that holds 
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -30,6 +31,7 @@ _LOOK_S = 0.1
 _PAUSE_S = 1.0
 """Between a refusal and the second try: long enough for another process's rotation to have settled at the provider."""
 _MUST_BEGIN_S = TURN.total_seconds() - 2 * MINT_S - _PAUSE_S - 2.0
+_ENDS_SOON_S = 7 * 86_400.0
 _PATIENCE_S = 2 * TURN.total_seconds()
 
 
@@ -181,10 +183,11 @@ class Tokens:
 
     async def _keep(self, turn: Turn, provider: Provider, kind: CredentialKind, minted: Minted) -> Token | None:
         async with self._db.transaction() as conn:
-            token = await tokens.keep(conn, self._keyring, kind, turn, minted, self._clock.now())
-            if token is not None and (token.credential.health_status != "ok" or token.credential.health_notes):
-                held = token.credential
-                await credentials.set_health(conn, held.org_id, held.id, "ok", (), self._clock.now())
+            now = self._clock.now()
+            token = await tokens.keep(conn, self._keyring, kind, turn, minted, now)
+            if token is not None:
+                status, notes = _outlook(provider, minted, now)
+                await credentials.set_health(conn, token.credential.org_id, token.credential.id, status, notes, now)
         metrics.TOKENS.labels(provider.slug, "made" if token is not None else "dropped").inc()
         log.info("token_made", provider=provider.slug, credential_id=str(turn.credential.id), kept=token is not None)
         return token
@@ -213,6 +216,14 @@ class Tokens:
     async def _end(self, turn: Turn, *, unsent: bool) -> None:
         async with self._db.api.acquire() as conn:
             await tokens.end_turn(conn, turn, unsent=unsent)
+
+
+def _outlook(provider: Provider, minted: Minted, now: datetime) -> tuple[str, tuple[str, ...]]:
+    """The health of a credential whose token was made: well, or about to end whatever is done here."""
+    if minted.grant_lives_s is None or minted.grant_lives_s > _ENDS_SOON_S:
+        return "ok", ()
+    day = (now + timedelta(seconds=minted.grant_lives_s)).date().isoformat()
+    return "warn", (f"{provider.name} lets this access end on {day}: connect the account again before.",)
 
 
 def _asking_for_help(provider: Provider, kind: CredentialKind, turn: Turn, refused: GrantRefused) -> str:

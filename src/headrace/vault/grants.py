@@ -47,7 +47,8 @@ class App:
 class Minted:
     """What a token endpoint gave.
 
-    `lives_s` is the access token's remaining life in seconds, None where the provider does not tell. `learned` are
+    `lives_s` is the access token's remaining life in seconds, `grant_lives_s` that of the grant itself, each None where
+    the provider does not tell. `learned` are
     properties to be kept with it, each named in the kind's schema: a rotated refresh token, an instance's address, the
     scope.
     """
@@ -55,6 +56,7 @@ class Minted:
     access_token: str = field(repr=False)
     lives_s: float | None = None
     learned: Properties = field(default_factory=dict, repr=False)
+    grant_lives_s: float | None = None
 
 
 Minting = Generator[Request, Response, Minted]

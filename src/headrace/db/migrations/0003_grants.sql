@@ -39,9 +39,9 @@ create table auth_links (          -- an account on its way in: started once, ca
   primary key (org_id, id),
   foreign key (org_id, oauth_app_id) references oauth_apps on delete cascade
 );
-create unique index auth_links_start on auth_links (start_hash);
-create unique index auth_links_state on auth_links (state_hash);
-create unique index auth_links_code on auth_links (code_hash);
+create index auth_links_start on auth_links (start_hash);
+create index auth_links_state on auth_links (state_hash);
+create index auth_links_code on auth_links (code_hash);
 create index auth_links_expiry on auth_links (expires_at);
 
 alter table api_tokens add column requests_per_minute integer check (requests_per_minute >= 1);

@@ -112,7 +112,7 @@ class TokenEndpoint:
         learned = dict(self.learn(answer))
         if isinstance(answer.get(REFRESH_TOKEN), str) and answer[REFRESH_TOKEN]:
             learned[REFRESH_TOKEN] = answer[REFRESH_TOKEN]
-        return Minted(token, life_s(answer), learned)
+        return Minted(token, life_s(answer), learned, grant_life_s(answer))
 
 
 def told(response: Response) -> dict[str, Any]:
@@ -136,9 +136,18 @@ def told(response: Response) -> dict[str, Any]:
 
 def life_s(answer: Mapping[str, Any]) -> float | None:
     """`expires_in` in seconds, a number or the text of one; None where it is not told."""
+    return _seconds(answer.get("expires_in"))
+
+
+def grant_life_s(answer: Mapping[str, Any]) -> float | None:
+    """How long the refresh token lives, as Shopify (`refresh_token_expires_in`) and Intuit (`x_…`) tell it."""
+    return _seconds(answer.get("refresh_token_expires_in", answer.get("x_refresh_token_expires_in")))
+
+
+def _seconds(told: Any) -> float | None:
     try:
-        return max(0.0, float(answer["expires_in"]))
-    except (KeyError, TypeError, ValueError):
+        return max(0.0, float(told))
+    except (TypeError, ValueError):
         return None
 
 

@@ -23,15 +23,16 @@ class Behaviour:
 
     `rotates`: each refresh brings the next refresh token and ends the one used. `replays`: a used one is answered again
     with the same successor. `revokes_on_reuse`: a used one that comes again ends the whole family (RFC 9700 §4.14.2).
-    `lives_s` is `expires_in`, None: it is not told. `late_s` holds answers back, after the work is done. `drops`
-    answers are not sent, the connection being broken, after the work is done; `fails` requests are answered 503 before
-    it is; `refuses` are answered invalid_grant though the grant is good.
+    `lives_s` is `expires_in`, `grant_lives_s` that of the refresh token, None: it is not told. `late_s` holds answers
+    back, after the work is done. `drops` answers are not sent, the connection being broken, after the work is done;
+    `fails` requests are answered 503 before it is; `refuses` are answered invalid_grant though the grant is good.
     """
 
     rotates: bool = True
     replays: bool = False
     revokes_on_reuse: bool = False
     lives_s: float | None = 3600
+    grant_lives_s: float | None = None
     late_s: float = 0.0
     drops: int = 0
     fails: int = 0
@@ -144,6 +145,8 @@ class Grants:
         answer: dict[str, Any] = {"access_token": token, "token_type": "Bearer"}
         if self.behaviour.lives_s is not None:
             answer["expires_in"] = self.behaviour.lives_s
+        if self.behaviour.grant_lives_s is not None:
+            answer["refresh_token_expires_in"] = self.behaviour.grant_lives_s
         if family.live is not None:
             answer["refresh_token"] = family.live
         return answer
