@@ -307,3 +307,30 @@ async def test_one_record_that_only_ever_fails_holds_up_nothing_else(
             await held.until(good_is_there)
             assert (await held.collections())["shop:order"]["set_aside"] == 1
             await held.until(lambda: status_is(held, "healthy"))
+
+
+async def test_children_that_cannot_be_read_are_set_aside_and_the_others_go_on(db: Database) -> None:
+    async with open_shop() as shop:
+        for key in ("o1", "o2"):
+            shop.put("order", key)
+        shop.events.clear()
+        async with holding(db, shop, ["order", "note"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            refuse("/order/o1/notes", 400, shop)
+            for key in ("o1", "o2"):
+                shop.put("note", f"n-{key}", order=key, text="new")
+                shop.put("order", key, total=1)
+
+            async def the_other_is_there() -> bool:
+                return "n-o2" in await held.copy("shop:note") and await held.copies(shop, ["order"])
+
+            await held.until(the_other_is_there)
+            assert "n-o1" not in await held.copy("shop:note")
+            assert (await held.collections())["shop:note"]["set_aside"] == 1
+
+            shop.fail = nothing
+            await held.stop()
+            await db.api.execute("update set_aside set retry_at = $1", db.clock.now())
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["note"]))

@@ -10,6 +10,7 @@ from shop import CAP, SHOP, Asked, Shop, open_shop
 
 from headrace.clock import from_unix
 from headrace.db.pool import Database
+from headrace.engine import patch
 
 OLD = 1_700_000_000
 
@@ -285,3 +286,52 @@ async def test_a_restart_goes_on_where_it_stood(db: Database) -> None:
             assert await held.copies(shop, ["order"])
             left = 200 - row["records"]
             assert shop.count("/order") - asked <= left / 10 + 20  # pages left, and some that end a slice
+
+
+async def test_a_log_that_a_newer_release_reads_is_followed_from_its_first_start_on(db: Database) -> None:
+    async with open_shop() as shop:
+        fill(shop, 15)
+        before = replace(SHOP, feeds=(), _by_id={})
+        async with holding(db, shop, ["order"], before) as held:
+            await held.start()
+            await held.read_to_the_end()
+            await held.stop()
+            shop.put("order", "o003", total=1)
+            shop.events.clear()
+            held.services = replace(held.services, providers={"shop": SHOP})
+            held.access = replace(held.access, provider=SHOP)
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["order"]))
+            shop.put("order", "o004", total=1)
+            await held.until(lambda: held.copies(shop, ["order"]))
+
+
+async def test_a_gap_does_not_fill_what_was_purged(db: Database) -> None:
+    async with open_shop() as shop:
+        fill(shop, 12)
+        async with holding(db, shop, ["order", "item"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            await held.stop()
+            async with db.transaction() as conn:
+                await patch.purge_records(conn, held.sync, "shop:order", db.clock.now())
+            before = (await held.rows("backfill"))["shop:item"]["value"]["began"]
+            refused = False
+
+            def aged_out(asked: Asked) -> web.Response | None:
+                nonlocal refused
+                if asked.path != "/events" or refused:
+                    return None
+                refused = True
+                return web.json_response({}, status=410)
+
+            shop.fail = aged_out
+            await held.start()
+
+            async def read_anew() -> bool:
+                row = (await held.rows("backfill"))["shop:item"]["value"]
+                return bool(row["state"] == "done" and row["began"] != before)
+
+            await held.until(read_anew)
+            assert await held.copies(shop, ["item"])
+            assert await held.copy("shop:order") == {}

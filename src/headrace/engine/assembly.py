@@ -12,7 +12,7 @@ from headrace.engine.changes import Changes
 from headrace.engine.checkpoints import BackfillMark, Checkpoints, backfill_mark
 from headrace.engine.discovery import Discovery
 from headrace.engine.feed import TokenFeed
-from headrace.engine.horizons import Horizons
+from headrace.engine.horizons import Gap, Horizons
 from headrace.engine.intake import Intake
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
@@ -61,6 +61,7 @@ class Assembly:
         for key in session.wanted:
             row = checkpoints.get(("backfill", key))
             session.completed_at[key] = row.completed_at if row is not None else None
+        session.purged = frozenset(key for key, mark in self._marks.items() if mark.state == "purged")
         session.unread = {key for key, completed in session.completed_at.items() if completed is None} | session.missing
         self.aside = Aside(session, self.intake)
         self.readings.append(Aging(session))
@@ -81,6 +82,16 @@ class Assembly:
                 if source.covers & needed:
                     await source.establish()
         self.session.wake()  # from now on changes are read beside what asked for their position
+
+    def unfollowed(self) -> Gap | None:
+        """A source whose position nobody has fixed, although collections that it covers were read to their end: it is
+        new in this release, or its collection was gone for a while. What changed since can only be read anew."""
+        for source in self.sources:
+            marks = [self._marks[key] for key in source.covers & self._marks.keys()]
+            began = [mark.began for mark in marks if mark.state == "done" and mark.began is not None]
+            if began and not source.established:
+                return Gap(source.scope, min(began))
+        return None
 
     def _add_changes(self, checkpoints: Checkpoints) -> None:
         session = self.session

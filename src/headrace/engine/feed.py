@@ -40,6 +40,10 @@ class TokenFeed:
         row = checkpoints.get(("changes", self.scope))
         self.mark = row.mark(TokenMark) if row is not None else None
 
+    @property
+    def established(self) -> bool:
+        return self.mark is not None
+
     async def establish(self) -> None:
         """Take the token of now, before a backfill begins, so that nothing that changes during it is lost."""
         if self.mark is None:

@@ -39,7 +39,7 @@ async def fall_back(assembly: Assembly, checkpoints: Checkpoints, gap: Gap) -> N
         return
     log.warning("gap", sync_id=str(session.fence.sync_id), source=gap.scope, since=gap.since.isoformat())
     writes: list[CheckpointWrite] = await source.restart()
-    covered = sorted(source.covers & session.wanted)
+    covered = sorted(key for key in source.covers & session.wanted if backfill_mark(checkpoints, key).state != "purged")
     for key in covered:
         writes.append(write("backfill", key, BackfillMark(cause="gap", since=gap.since), key))
     for listing in sorted({listed_in(session.access.provider, key).id for key in covered}):

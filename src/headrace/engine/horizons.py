@@ -62,6 +62,10 @@ class Horizons:
         self.settled = settled.mark(SettledMark) if settled is not None else None
 
     @property
+    def established(self) -> bool:
+        return self.head is not None and self.settled is not None
+
+    @property
     def idle(self) -> bool:
         """Whether the head is read so seldom that it does the work of the settled re-read as well."""
         return self.source.lookback is None and self.pause >= self.source.settled_every
@@ -70,7 +74,7 @@ class Horizons:
         """Fix the position from which changes are read, before a backfill begins, so that nothing that changes during
         it is lost. A page is asked for and left unread: it makes the provider's clock known, and a missing permission.
         """
-        if self.head is None or self.settled is None:
+        if not self.established:
             session, source = self.session, self.source
             now = session.provider_now()
             partitions = await partitions_of(session, source.partitions, Priority.CHANGES)

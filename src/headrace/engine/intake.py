@@ -146,8 +146,9 @@ class Intake:
         return collection.fetch is not None or (collection.embedded and mention.parent is not None)
 
     def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
-        wanted, dependents = self._session.wanted, self._dependents
-        cutoff, received = self._session.cutoff(), self._session.provider_now()
+        session, dependents = self._session, self._dependents
+        wanted = session.wanted if origin.changing else session.wanted - session.purged
+        cutoff, received = session.cutoff(), session.provider_now()
         page = Sorted()
         for item in items:
             if isinstance(item, Mention):
@@ -159,7 +160,7 @@ class Intake:
             if isinstance(item, Record) and item.collection in dependents:
                 page.parents.append(item)
             if item.collection not in wanted:
-                self._session.collection(item.collection)
+                session.collection(item.collection)
             elif isinstance(item, ChildSet):
                 page.child_sets.append(item)
             elif self._passed_over(item, origin):

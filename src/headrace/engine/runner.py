@@ -24,6 +24,7 @@ from headrace.engine.runs import Runs
 from headrace.engine.services import EngineServices
 from headrace.engine.session import Session, Stopped
 from headrace.engine.stepping import Stepper
+from headrace.engine.transport import ReadFailed
 from headrace.errors import Fenced
 from headrace.stream.items import Fence
 
@@ -118,7 +119,7 @@ class SyncRunner:
         assembly = await self._assemble()
         session = self._session = assembly.session
         stepper = Stepper(assembly, self._health, self._access, self._wake, self._checkpoints)
-        gap: Gap | None = None
+        gap = self._unfollowed(assembly)
         try:
             while gap is None and not (self._stopping or self._renew):
                 self._wake.clear()
@@ -129,7 +130,7 @@ class SyncRunner:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._wait(assembly, stepper)):
                         await self._wake.wait()
-                gap = stepper.reap()
+                gap = stepper.reap() or self._unfollowed(assembly)
         finally:
             self._session = None
             await stepper.dismiss(within=STOP_WITHIN_S if self._stopping else None)
@@ -163,8 +164,15 @@ class SyncRunner:
         checkpoints = await self._checkpoints()
         try:
             await fall_back(Assembly(session, checkpoints), checkpoints, gap)
+        except ReadFailed as failed:
+            self._health.failed("changes", gap.scope, failed, session.now(), self._access)
         finally:
             await session.ingest.close(drain=False)
+
+    def _unfollowed(self, assembly: Assembly) -> Gap | None:
+        gap = assembly.unfollowed() if self._proceed() else None
+        retry_at = None if gap is None else self._health.retry_at("changes", gap.scope)
+        return gap if retry_at is None or retry_at <= assembly.session.now() else None
 
     async def _await_another_than(self, fence: Fence) -> None:
         """A PATCH gave the sync a new revision, which the worker is about to hand over, or has handed over meanwhile.

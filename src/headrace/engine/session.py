@@ -98,6 +98,8 @@ class Session:
     spare: Room = field(default_factory=lambda: Room(SPARE_SLICES))
     unread: set[str] = field(default_factory=set)
     """Wanted collections that no backfill has completed yet."""
+    purged: frozenset[str] = frozenset()
+    """Wanted collections that were emptied and wait for a backfill to be asked for: only what changes is stored."""
     uncovered: frozenset[str] = frozenset()
     """Wanted collections that no reading of changes covers: a sweep is their only reading after the backfill."""
     changed_at: datetime | None = None
