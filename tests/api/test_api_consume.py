@@ -336,3 +336,18 @@ async def test_an_odd_delay_is_refused_and_the_message_stays_out(admin: Caller, 
         body = {"ack_tokens": [message["ack_token"]], "delay_ms": delay}
         assert "delay_ms" in (await admin.fails(422, "POST", f"{consumer}/nack", body))["validation_errors"]
     assert (await admin.ok("GET", consumer))["num_ack_pending"] == 1
+
+
+async def test_what_a_provider_sent_arrives_byte_for_byte(admin: Caller, shelf: Shelf, consumer: str) -> None:
+    """U+0000 and half surrogates as escapes, every digit, every key; and a record of 16 MiB."""
+    odd = (
+        rb'{"id":"odd","nul":"a\u0000b","half":"\ud800","n":1.0,"big":123456789012345678901234567890.10,'
+        rb'"e":1E+2,"":null,"\u0000":[{}],"quote":"\"\\"}'
+    )
+    great = b'{"x":"' + b"y" * ((16 << 20) - 8) + b'"}'
+    await shelf.put("odd\0", odd)
+    await shelf.put("great", great)
+    for expected in (odd, great):
+        answer = await admin("GET", f"{consumer}/next")
+        assert b'"data":' + expected + b"}}]" in answer.content
+        assert b'"data":' + expected + b"}" in (await admin("GET", "/v1/records")).content

@@ -120,6 +120,49 @@ def test_the_newest_picture_wins_in_whatever_order_and_batches_pictures_come(
     on_db(work)
 
 
+versioned = st.tuples(st.integers(0, 2), st.integers(1, 4), st.integers(0, 6))  # which record, version, as of
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(pictures=st.lists(versioned, max_size=14, unique=True), cut=st.integers(1, 5))
+def test_the_higher_pair_of_version_and_moment_wins_in_whatever_order_pictures_come(
+    on_db: OnDatabase, pictures: list[tuple[int, int, int]], cut: int
+) -> None:
+    """Each picture has content of its own, so that what is held tells which won."""
+
+    async def work(db: Database) -> None:
+        log = await new_log(db)
+        for start in range(0, len(pictures), cut):
+            part = pictures[start : start + cut]
+            await log.append(
+                *(record(f"{id_}", at, version=version, content=[version, at]) for id_, version, at in part)
+            )
+        highest = {id_: max(other[1:] for other in pictures if other[0] == id_) for id_, *_ in pictures}
+        assert await log.contents() == {f"{id_}": list(pair) for id_, pair in highest.items()}
+
+    on_db(work)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(readings=st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=10, unique_by=lambda each: each[0]))
+def test_an_eventual_reading_never_replaces_a_strong_one(on_db: OnDatabase, readings: list[tuple[int, bool]]) -> None:
+    """Of equal versions a search index does not decide: where it would, the record is to be fetched."""
+
+    async def work(db: Database) -> None:
+        log = await new_log(db)
+        held: tuple[int, bool] | None = None
+        for at, strong in readings:
+            done = await log.append(record("a", at, strong=strong))
+            newer = held is None or at > held[0]
+            certain = held is None or held[1] == strong or (strong if newer else held[1])
+            assert bool(done.unclear) == (not certain)
+            if newer and certain:
+                held = (at, strong)
+            assert await log.contents() == ({} if held is None else {"a": held[0]})
+
+    on_db(work)
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(batches=st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=6), repeat=st.integers(0, 5))
 def test_a_repeat_of_any_append_changes_nothing(on_db: OnDatabase, batches: list[list[int]], repeat: int) -> None:
