@@ -140,7 +140,7 @@ def life_s(answer: Mapping[str, Any]) -> float | None:
 
 
 def grant_life_s(answer: Mapping[str, Any]) -> float | None:
-    """How long the refresh token lives, as Shopify (`refresh_token_expires_in`) and Intuit (`x_…`) tell it."""
+    """How long the refresh token lives, as some tell it (`refresh_token_expires_in`, `x_refresh_token_expires_in`)."""
     return _seconds(answer.get("refresh_token_expires_in", answer.get("x_refresh_token_expires_in")))
 
 

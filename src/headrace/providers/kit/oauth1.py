@@ -1,4 +1,4 @@
-"""OAuth 1.0a signatures with HMAC-SHA256 (RFC 5849 §3.4; NetSuite takes no weaker hash)."""
+"""OAuth 1.0a signatures with HMAC-SHA256 (RFC 5849 §3.4; those who ask for it take no weaker hash)."""
 
 import hashlib
 import hmac
