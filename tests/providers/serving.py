@@ -45,17 +45,17 @@ async def start_sync(
         stream_id=stream["id"],
         collection_ids=list(collections),
         credential={"properties": dict(properties)} | ({"oauth_app_id": oauth_app_id} if oauth_app_id else {}),
-        **({"rate_limit": {"allowed_requests": 100_000, "interval": 1}, "max_poll_ms": 500} | fields),
+        **({"rate_limit": {"allowed_requests": 100_000, "interval": 1}, "max_poll_ms": 1_000} | fields),
     )
 
 
-async def eventually(holds: Callable[[], Awaitable[object]], timeout_s: float = 90.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[object]], timeout_s: float = 160.0) -> None:
     """Wait until the condition holds. TimeoutError with what it last gave when it does not in time."""
     last: object = None
     try:
         async with asyncio.timeout(timeout_s):
             while not (last := await holds()):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.5)
     except TimeoutError:
         raise TimeoutError(f"it does not hold; last seen: {last!r}") from None
 

@@ -1,9 +1,12 @@
 """Linear's connector through `headrace serve`: everything arrives, changes and the trash follow, by themselves."""
 
+import pytest
 from serving import complete, differences, equal, eventually, serving, start_sync
 
 from headrace.providers.linear import LINEAR
 from headrace.testing.linear import LinearServer, Truth
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 COLLECTIONS = tuple(
     f"linear:{name}"
