@@ -251,3 +251,22 @@ def test_a_webhook_is_taken_within_five_minutes(late: timedelta) -> None:
 def test_what_does_not_hold_is_not_genuine(header: str) -> None:
     with pytest.raises(NotGenuine):
         read(header)
+
+
+@pytest.mark.parametrize(
+    ("secret", "test", "contradicted"),
+    [
+        ("sk_live_1", True, True),
+        ("rk_live_1", True, True),
+        ("sk_test_1", False, True),
+        ("sk_live_1", False, False),
+        ("sk_test_1", True, False),
+        ("sk_live_1", None, False),
+        ("sk_1", True, False),
+    ],
+)
+def test_a_key_says_itself_whether_it_is_of_test_mode(secret: str, test: bool | None, contradicted: bool) -> None:
+    given = {"secret": secret} | ({} if test is None else {"test": test})
+    assert (set(KEY.contradictions(given)) == {"test"}) == contradicted
+    if secret.startswith(("sk_live_", "rk_live_")):
+        assert KEY.mode_of(given) == "live"

@@ -101,6 +101,8 @@ def revise(
     if "kind" in given and kinds.present_name(str(given["kind"])) != kind.kind:
         raise Invalid({"properties.kind": ["cannot be updated; import a credential of the other kind instead"]})
     properties = _merged(kind, held, given)
+    for name in kind.contradictions(properties).keys() - given.keys():
+        del properties[name]  # it was learned of the secret that stood there before
     check(kind, properties, allow_base_url=allow_base_url)
     return properties
 

@@ -53,7 +53,7 @@ class CredentialKind:
     mode_of: Callable[[Properties], str | None] = lambda properties: None
     """`live` or `test` as far as the properties tell it, without asking the provider; None: unknown."""
     contradictions: Callable[[Properties], Mapping[str, str]] = lambda properties: {}
-    """Properties that each hold and do not go together: by name, why."""
+    """Properties that do not go together, though each may hold: by name, why. They may be incomplete."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     older_names: tuple[str, ...] = ()
     """Older spellings of the kind itself."""
