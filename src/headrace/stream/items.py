@@ -90,8 +90,8 @@ class Fence:
 class CheckpointWrite:
     """A checkpoint row as it shall stand after the append. `value` is the whole new value (JSON).
 
-    `pages` and `records` are added to the row's counts, which begin anew where `started_at` is given. `settled_through` and `completed_at` are set when not None.
-    `remove` deletes the row (a slice that is done).
+    `pages` and `records` are added to the row's counts, which begin anew where `started_at` is given.
+    `settled_through` and `completed_at` are set when not None. `remove` deletes the row (a slice that is done).
     """
 
     reading: str
