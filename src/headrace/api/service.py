@@ -15,7 +15,7 @@ from headrace.db.trouble import NO_WRITES, PASSING, in_words
 
 router = APIRouter(tags=["service"])
 
-disable_created_metrics()  # a moment beside each counter: twice the series, and nobody asks for them
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a moment beside each counter: twice the series, and nobody asks for them
 
 _PATIENCE_S = 3.0
 
