@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from aiohttp import web
 from holding import holding
 from shop import SHOP, open_shop
 
@@ -80,3 +81,24 @@ async def test_a_fetched_record_has_the_time_of_the_change_that_mentioned_it(db:
             [record] = await held.records()
             assert record.upstream_updated_at is not None
             assert record.upstream_updated_at.timestamp() == told
+
+
+async def test_a_parent_that_cannot_be_read_shows_with_the_children_that_are_wanted(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "o1", items=["a"])
+        shop.events.clear()
+        async with holding(db, shop, ["item"], SLOW) as held:
+            await held.start()
+            await held.read_to_the_end()
+            shop.fail = lambda asked: web.json_response({}, status=400) if asked.path == "/order/o1" else None
+            shop.put("order", "o1", items=["a", "b"], large=True)
+
+            async def told() -> bool:
+                return bool((await held.collections())["shop:item"]["set_aside"] == 1)
+
+            await held.until(told)
+            shop.fail = lambda asked: None
+            await held.stop()
+            await db.api.execute("update set_aside set retry_at = $1", db.clock.now())
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["item"]))

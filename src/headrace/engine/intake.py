@@ -127,7 +127,8 @@ class Intake:
         either. Where the clocks leave doubt all the same, it is fetched again a little later."""
         session, seen = self._session, origin.sweep
         unclear = await session.ingest.store(Load(page.records, page.deletes, page.child_sets, checkpoints, seen=seen))
-        self._memory.stored(page.records, page.deletes, unclear)
+        if origin.changing:  # what whole listings read would only drive out what is asked for
+            self._memory.stored(page.records, page.deletes, unclear)
         if not unclear:
             return
         doubtful = [mention for mention in unclear if self._can_fetch(mention)]

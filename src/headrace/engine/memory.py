@@ -1,5 +1,5 @@
 """What one process remembers of what it has lately read, so that the edge of each head window, which is read twice, is
-not fetched twice. Losing it costs requests and nothing else."""
+not fetched twice. Losing it costs requests, and at the worst a picture from in between shows for a moment."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from headrace.stream.hashes import raw_hash
 from headrace.stream.items import Delete, Mention, Record
 
-REMEMBERED = 20_000
+REMEMBERED = 2_000
+"""Of each kind, for each sync: a process holds many. What was forgotten is fetched again."""
 CLOCKS_APART = timedelta(seconds=5)
 """What was read this long after a moment has surely seen all that happened then: providers tell their times in whole
 seconds, and their clocks are known to within three."""

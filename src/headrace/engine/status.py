@@ -1,6 +1,6 @@
 """What is told of a sync: its health, honest at the time of asking, and how far each collection is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from headrace.clock import iso
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
 from headrace.db.queries import load
+from headrace.engine.backfill import listed_in
 from headrace.engine.checkpoints import Checkpoint, load_checkpoints
 from headrace.engine.reach import Reach, reaches
 from headrace.engine.schedule import RUN_EVERY
@@ -127,13 +128,20 @@ async def collections(conn: Conn, sync: Sync, provider: Provider, now: datetime)
                 "last_sweep_completed_at": _iso(_swept_at(reach)),
                 "next_sweep_due_at": _iso(_next_sweep(collection, reach)),
                 "delete_detection_seconds": _delete_detection(sync, collection, reach),
-                "set_aside": aside.get(key, 0),
+                "set_aside": aside.get(key, 0) + _with_parent(sync, provider, key, aside),
                 "held_deletes": None
                 if deletes is None
                 else {"sweep_id": str(deletes["sweep_id"]), "count": deletes["count"]},
             }
         )
     return shown
+
+
+def _with_parent(sync: Sync, provider: Provider, key: str, aside: Mapping[str, int]) -> int:
+    """Records that could not be read of the parent that an embedded collection comes in, where the sync does not have
+    the parent itself."""
+    above = listed_in(provider, key).id
+    return 0 if above == key or above in sync.collection_ids else aside.get(above, 0)
 
 
 def _missing(key: str, records: int) -> dict[str, Any]:
