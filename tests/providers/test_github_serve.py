@@ -43,7 +43,6 @@ async def test_a_sync_of_github_holds_what_github_holds(dsn: str) -> None:
 
         # A repository that is made, and one that is renamed: the records stay what they were, by their ids.
         fresh = world.add_repository("sluice").id
-        world.create("issue", fresh)
         world.create("label", fresh)
         world.rename(there, "water-wheel")
         world.update("issue", next(iter(world.repositories[there].things["issue"])), there, title="Renamed")
