@@ -4,7 +4,7 @@
 BIN := .venv/bin
 JOBS ?= 4
 
-.PHONY: help demo test soak lint bench lock clean
+.PHONY: help demo test soak mutants lint bench lock clean
 
 help:
 	@echo "make demo    a provider that keeps changing, a sync, and a consumer that prints every change"
@@ -30,6 +30,10 @@ test: .venv/.dev-ready
 # What takes minutes each and is no part of `make test`.
 soak: .venv/.dev-ready
 	HEADRACE_SOAK=1 $(BIN)/pytest -m soak
+
+# Breaks the stream on purpose, and tells whether the laws notice.
+mutants: .venv/.dev-ready
+	$(BIN)/python tests/stream/mutants.py
 
 lint: .venv/.dev-ready
 	$(BIN)/ruff check .

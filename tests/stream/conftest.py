@@ -1,11 +1,18 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import Phase
+from hypothesis import settings as hypothesis_settings
 from stream_consumer import Consumer, Process
 from stream_log import Log, OnDatabase, new_log
 
 from headrace.db.pool import Database
+
+if os.environ.get("HEADRACE_NO_SHRINKING"):  # whether a law fails is all that `mutants.py` asks
+    hypothesis_settings.register_profile("quick", phases=[Phase.generate], database=None)
+    hypothesis_settings.load_profile("quick")
 
 
 @pytest.fixture
