@@ -73,7 +73,7 @@ def test_what_a_grant_and_a_link_name_is_in_the_schema(kind: CredentialKind) -> 
         assert set(kind.grant.of) <= named
     if kind.link is not None:
         assert set(kind.link.asks) <= named
-        assert kind.grant is not None or kind.link.keeps_access_token
+        assert kind.grant is not None
 
 
 PROPERTIES = {

@@ -76,7 +76,6 @@ class Grant:
 
     mint: Callable[[Properties, App | None, datetime], Minting]
     of: tuple[str, ...] = (REFRESH_TOKEN,)
-    needs_app: bool = True
     spends: bool = False
     replays: bool = False
     life_s: float = 3600.0
@@ -115,5 +114,3 @@ class Link:
     pkce: bool = False
     asks: tuple[str, ...] = ()
     callback: Callable[[Mapping[str, str], App, Properties], Properties] = lambda query, app, told: {}
-    keeps_access_token: bool = False
-    """The credential holds the access token itself, since there may be nothing to make another one of."""

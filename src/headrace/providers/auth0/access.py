@@ -72,7 +72,7 @@ M2M = CredentialKind(
     sign=bearer(ACCESS_TOKEN),
     verify=_verify,
     account_of=_account,
-    grant=Grant(_TOKENS.client_credentials, of=("client_secret",), needs_app=False, life_s=86_400),
+    grant=Grant(_TOKENS.client_credentials, of=("client_secret",), life_s=86_400),
 )
 
 KINDS = (M2M,)

@@ -107,7 +107,6 @@ OAUTH2 = CredentialKind(
         exchange=_TOKENS.exchange,
         parameters=_parameters,
         pkce=True,
-        keeps_access_token=True,
     ),
 )
 

@@ -67,7 +67,7 @@ CLIENT = CredentialKind(
     verify=_verify,
     account_of=base_url,
     # `expires_in` is what is left of a token that all who ask share.
-    grant=Grant(_TOKENS.client_credentials, of=("client_secret",), needs_app=False, life_s=600),
+    grant=Grant(_TOKENS.client_credentials, of=("client_secret",), life_s=600),
 )
 
 KINDS = (CLIENT,)

@@ -134,7 +134,6 @@ OAUTH2 = CredentialKind(
         parameters=_parameters,
         asks=("shop",),
         callback=_callback,
-        keeps_access_token=True,
     ),
 )
 

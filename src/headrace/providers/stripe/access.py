@@ -175,7 +175,6 @@ OAUTH2 = CredentialKind(
         address=address(fixed("https://connect.stripe.com/oauth/authorize")),
         exchange=_CONNECT.exchange,
         parameters=lambda app, told: {"scope": "read_only"},
-        keeps_access_token=True,
     ),
 )
 
