@@ -14,6 +14,7 @@ ORDER = (
     "provider_server",
     "append",
     "consume",
+    "peers",
     "held_open",
     "first_load",
     "unchanged",
