@@ -99,6 +99,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     statuses = {503}
     parameters: list[dict[str, Any]] = operation.setdefault("parameters", [])
     _declare_path(parameters, route.path_format)
+    if parameters:
+        statuses |= {400}
     if caller in calls:
         operation["security"] = [{"bearer": []}]
         statuses |= {400, 401, 403, 413, 422, 429}  # a GET too may have a body: its query as JSON
