@@ -102,7 +102,7 @@ async def settle(model: Model, hand: Consumer, what: str, number: int, now: floa
     if what == "ack":
         assert model.waiting[given.id].pop(0) == given.event
         del model.due[given.id]
-    elif model.due[given.id] > now:
+    else:
         # The third nack of an event waits; what matters here is that none is lost.
         model.due[given.id] = now
         if (await hand.counts()).num_pending != len(model.deliverable(now)):
@@ -151,7 +151,9 @@ async def play(db: Database, steps: list[tuple[str, Any]]) -> None:
             await process.stop()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 2**32), number=st.integers(20, 50))
 def test_every_event_comes_in_its_order_whatever_happens(on_db: OnDatabase, seed: int, number: int) -> None:
     on_db(lambda db: play(db, steps_of(Random(seed), number)))

@@ -7,7 +7,7 @@ from headrace.clock import steady
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.stream.consumers.source import source_of
-from headrace.stream.consumers.state import State
+from headrace.stream.consumers.state import Settings, State
 from headrace.stream.consumers.storage import Key
 from headrace.stream.consumers.turn import Taken
 
@@ -60,6 +60,7 @@ class Estimate:
         self._exact = False
         self._held_back = 0
         self._dear_until = 0.0
+        self._settings: Settings | None = None
 
     async def after(self, conn: Conn, key: Key, state: State, taken: Taken | None, now: datetime) -> Pending:
         """What waits after a turn (None: at a look) that left this state."""
@@ -67,6 +68,8 @@ class Estimate:
         if head is None:
             head = int(await conn.fetchval(_READ_HEAD, key.stream_id) or 0)
         state.ripen(now)
+        if state.settings != self._settings:  # other filters, another kind, or moved by a reset
+            self._position, self._settings = -1, state.settings
         if state.position >= head:
             self._new, self._held_back, self._exact = 0, 0, True
         else:
