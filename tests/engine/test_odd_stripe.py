@@ -59,21 +59,24 @@ async def test_what_is_there_is_read_and_what_is_not_is_named(db: Database) -> N
         assert (await held.state())["initial_backfill_completed_at"] is None, "two collections were never read"
 
 
-async def test_without_a_feed_of_changes_it_is_in_error_until_there_is_one(db: Database) -> None:
-    """The place in the feed is taken before the lists are read: a copy that cannot be kept is not begun."""
+async def test_without_a_feed_of_changes_the_copy_is_made_and_the_feed_is_named(db: Database) -> None:
     server = OddStripe(customers_and_products())
     async with odd_stripe(server), holding_at(db, server.url, THERE, STRIPE, KEY, PROPERTIES) as held:
         await held.start()
+        await held.until(lambda: copies(held, server))
 
         async def told() -> bool:
             health = await held.health()
-            return health["status"] == "error" and any("404" in note for note in health["notes"])
+            return health["status"] == "error" and any("events" in note and "404" in note for note in health["notes"])
 
         await held.until(told)
-        await held.stop()
         server.lists["/v1/events"] = []
-        await held.start()
-        await held.until(lambda: copies(held, server))
+        await held.ask()
+
+        async def well() -> bool:
+            return bool((await held.health())["status"] == "healthy")
+
+        await held.until(well)
 
 
 async def test_a_list_that_vanishes_deletes_nothing(db: Database) -> None:

@@ -7,10 +7,12 @@ when the provider's answers have become final.
 from datetime import datetime, timedelta
 
 from headrace.engine.checkpoints import Checkpoints, HeadMark, SettledMark, Walk, write
+from headrace.engine.fetching import ASIDE
 from headrace.engine.pace import Priority
 from headrace.engine.partitions import KEPT, partitions_of
 from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
+from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import floor_to
 from headrace.providers.kit import Window
 from headrace.stream.items import CheckpointWrite
@@ -72,7 +74,9 @@ class Horizons:
 
     async def establish(self) -> None:
         """Fix the position from which changes are read, before a backfill begins, so that nothing that changes during
-        it is lost. A page is asked for and left unread: it makes the provider's clock known, and a missing permission.
+        it is lost. A page is asked for and left unread: it makes the provider's clock known. If it is refused, the
+        position is fixed all the same: a copy whose changes show late is better than none, and the reading of changes
+        says what is wrong, and goes on from there once it is put right.
         """
         if not self.established:
             session, source = self.session, self.source
@@ -81,7 +85,11 @@ class Horizons:
             for partition in partitions[:1]:
                 window = Window(now - source.settle, now)
                 context = session.context(partition=partition)
-                await session.read_window(source.scope, source.page, context, window, None, Priority.CHANGES)
+                try:
+                    await session.read_window(source.scope, source.page, context, window, None, Priority.CHANGES)
+                except ReadFailed as failed:
+                    if failed.fault.kind not in ASIDE:
+                        raise
             rows = await self.restart()
             if source.leads and source.partitions is not None:
                 assert self.head is not None
