@@ -25,7 +25,7 @@ async def delete_credential(visit: Visit) -> Response:
 async def oauth_apps(visit: Visit) -> Response:
     apps, providers = await asyncio.gather(visit.api.every("/v1/oauth-apps"), visit.api.get("/v1/providers"))
     slugs = [each for each in providers["data"] if any(kind["needs_oauth_app"] for kind in each["kinds"])]
-    return visit.page("oauth_apps.html", apps=apps, providers=slugs, base=_base(visit))
+    return visit.page("oauth_apps.html", apps=apps, providers=slugs, base=visit.base)
 
 
 async def create_oauth_app(visit: Visit) -> Response:
@@ -89,7 +89,3 @@ async def _ready(visit: Visit) -> dict[str, Any]:
     except Refused as refused:
         return {"ready": False, "note": refused.summary}
     return told
-
-
-def _base(visit: Visit) -> str:
-    return str(visit.services.settings.public_url or visit.request.base_url).rstrip("/")

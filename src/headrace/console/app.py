@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Scope
 from headrace import __version__
 from headrace.api.services import Services
 from headrace.console import access, connect, consumers, live, overview, session, stream, sync
-from headrace.console.visit import Door, Endpoint, Page, read_form
+from headrace.console.visit import Door, Endpoint, Page, own_path, read_form
 
 _ASSETS = {
     "console.css": "text/css",
@@ -118,10 +118,7 @@ def _login(door: Door) -> Endpoint:
             return door.login(
                 request, wrong="This token may only consume. The console needs read or admin.", status=403
             )
-        after = form.get("after", ["/"])[0]
-        response = RedirectResponse(
-            after if after.startswith("/") and not after.startswith(("//", "/\\")) else "/", 303
-        )
+        response = RedirectResponse(own_path(form.get("after", ["/"])[0]), 303)
         session.begin(door.sealer, response, request, token, door.services.db.clock.now().timestamp())
         return response
 

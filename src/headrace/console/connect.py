@@ -190,4 +190,4 @@ async def _provider(visit: Visit) -> dict[str, Any]:
 
 
 def _back(visit: Visit) -> str:
-    return str(visit.services.settings.public_url or visit.request.base_url).rstrip("/") + "/connect/back"
+    return visit.base + "/connect/back"

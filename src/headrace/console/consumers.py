@@ -35,7 +35,7 @@ async def create(visit: Visit) -> Response:
 
 
 async def page(visit: Visit) -> Response:
-    return visit.page("consumer.html", **await _figures(visit), messages=None, base=_base(visit))
+    return visit.page("consumer.html", **await _figures(visit), messages=None, base=visit.base)
 
 
 async def live(visit: Visit) -> str:
@@ -50,7 +50,7 @@ async def pull(visit: Visit) -> Response:
         {"batch_size": int(visit.field("batch_size") or "1"), "wait_for": _HAND_WAIT_MS},
     )
     figures = await _figures(visit)
-    return visit.page("consumer.html", **figures, messages=asked["data"], base=_base(visit))
+    return visit.page("consumer.html", **figures, messages=asked["data"], base=visit.base)
 
 
 async def settle(visit: Visit) -> Response:
@@ -102,7 +102,3 @@ async def _figures(visit: Visit) -> dict[str, Any]:
         "delivered": [given for given, _ in figures],
         "acked": [acked for _, acked in figures],
     }
-
-
-def _base(visit: Visit) -> str:
-    return str(visit.services.settings.public_url or visit.request.base_url).rstrip("/")

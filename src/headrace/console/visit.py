@@ -64,6 +64,11 @@ class Visit:
     def now(self) -> datetime:
         return self.services.db.clock.now()
 
+    @property
+    def base(self) -> str:
+        """The address at which this server is reached from outside."""
+        return str(self.services.settings.public_url or self.request.base_url).rstrip("/")
+
     def id(self, name: str = "id") -> UUID:
         """An id in the path. Raises NotFound."""
         found = parse_uuid(str(self.request.path_params[name]))
@@ -154,7 +159,12 @@ class Door:
             return None
 
     def login(self, request: Request, *, wrong: str | None = None, status: int = 200) -> Response:
-        return _html(_TEMPLATES.get_template("login.html").render(wrong=wrong, after=_after(request)), status)
+        return _html(
+            _TEMPLATES.get_template("login.html").render(
+                wrong=wrong, after=own_path(request.query_params.get("after", "/"))
+            ),
+            status,
+        )
 
     async def _take_form(self, visit: Visit) -> None:
         visit.form = await read_form(visit.request)
@@ -186,9 +196,8 @@ async def read_form(request: Request) -> dict[str, list[str]]:
         raise Refused(400, {"summary": "The form cannot be read."}) from None
 
 
-def _after(request: Request) -> str:
+def own_path(after: str) -> str:
     """Where to go after the login: a path of ours, whatever was asked."""
-    after = request.query_params.get("after", "/")
     return after if after.startswith("/") and not after.startswith(("//", "/\\")) else "/"
 
 
