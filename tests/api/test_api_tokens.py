@@ -1,5 +1,6 @@
 """/v1/api-tokens, /v1/orgs, /v1/audit."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ from callers import NOBODY, Caller, Callers
 from headrace.api.allowances import Allowances
 from headrace.api.services import Services
 from headrace.control import tokens
+from headrace.db.pool import Database
 from headrace.errors import TooManyRequests
 
 
@@ -167,17 +169,15 @@ async def test_a_token_has_a_limit_of_its_own(admin: Caller, callers: Callers) -
     await admin.ok("GET", "/v1/streams")
 
 
-def test_an_allowance_comes_back_evenly() -> None:
-    now = 0.0
-    allowances = Allowances(lambda: now)
-    caller = tokens.Principal(uuid4(), uuid4(), "x", frozenset({"read"}), requests_per_minute=60)
-    for _ in range(60):
-        allowances.spend(caller)
-    with pytest.raises(TooManyRequests) as refused:
-        allowances.spend(caller)
-    assert refused.value.retry_after == pytest.approx(1.0)
-    now += 2.0
-    allowances.spend(caller)
-    allowances.spend(caller)
-    with pytest.raises(TooManyRequests):
-        allowances.spend(caller)
+async def test_requests_at_once_share_what_one_of_them_has_taken(db: Database, callers: Callers, admin: Caller) -> None:
+    made = await admin.ok("POST", "/v1/api-tokens", {"name": "x", "scopes": ["read"], "requests_per_minute": 120})
+    limited = tokens.Principal(
+        admin.org_id, UUID(made["id"]), "x", frozenset({"read"}), requests_per_minute=made["requests_per_minute"]
+    )
+    allowances = Allowances(db, lambda: 0.0)
+    outcomes = await asyncio.gather(*(allowances.spend(limited) for _ in range(300)), return_exceptions=True)
+    refused = [each for each in outcomes if isinstance(each, TooManyRequests)]
+    assert len(refused) + outcomes.count(None) == 300
+    # The minute's worth, and what comes back while they ask: half a second's for each second.
+    assert 120 <= outcomes.count(None) < 300
+    assert 0 < refused[-1].retry_after <= 0.5

@@ -20,6 +20,14 @@ from headrace.errors import Forbidden, NotFound, Unauthorized
 
 async def caller(request: Request) -> Principal:
     """Whose bearer token the request carries. Raises Unauthorized, and TooManyRequests beyond the token's limit."""
+    principal = await identified(request)
+    request.state.principal = principal
+    await services_of(request).allowances.spend(principal)
+    return principal
+
+
+async def identified(request: Request) -> Principal:
+    """Whose bearer token the request carries; asked again later, whose it is then. Raises Unauthorized."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     bearer = bearer.strip()
     if scheme.lower() != "bearer" or not bearer:
@@ -30,10 +38,7 @@ async def caller(request: Request) -> Principal:
         async with services.db.api.acquire() as conn:
             return await tokens.authenticate(conn, bearer, services.db.clock.now())
 
-    principal = await services.callers.get(tokens.hash_of(bearer), load)
-    request.state.principal = principal
-    services.allowances.spend(principal)
-    return principal
+    return await services.callers.get(tokens.hash_of(bearer), load)
 
 
 Caller = Annotated[Principal, Depends(caller)]

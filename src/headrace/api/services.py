@@ -40,10 +40,13 @@ class Services:
     """By organisation and id, for the consume routes."""
     syncs: Brief[tuple[UUID, UUID], Sync] = field(default_factory=Brief)
     """By organisation and id: the syncs of the records in an answer."""
-    allowances: Allowances = field(default_factory=Allowances)
+    allowances: Allowances = field(init=False)
     """What is left of the limits of API tokens."""
     background: Background = field(default_factory=Background)
     """To be stopped with the app."""
+
+    def __post_init__(self) -> None:
+        self.allowances = Allowances(self.db)
 
 
 def services_of(connection: HTTPConnection) -> Services:
