@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from loopback import listening
 
 
 @dataclass
@@ -37,13 +38,5 @@ class Accounts:
 @asynccontextmanager
 async def accounts_server() -> AsyncIterator[Accounts]:
     accounts = Accounts()
-    app = web.Application()
-    app.router.add_get("/v1/account", accounts.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    accounts.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(accounts.answer) as accounts.base_url:
         yield accounts
-    finally:
-        await runner.cleanup()

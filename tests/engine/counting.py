@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from loopback import listening
 
 
 @dataclass
@@ -33,14 +34,5 @@ async def counting(answer_after_s: float = 0.0) -> AsyncIterator[Counting]:
             count.under_way -= 1
         return web.json_response({"data": []})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    count.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(handle) as count.url:
         yield count
-    finally:
-        await runner.cleanup()

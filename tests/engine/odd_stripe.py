@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from loopback import listening
 
 
 @dataclass
@@ -54,14 +55,5 @@ async def odd_stripe(server: OddStripe) -> AsyncIterator[OddStripe]:
     async def handle(request: web.Request) -> web.Response:
         return server.answer(request.path, request.query)
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(handle) as server.url:
         yield server
-    finally:
-        await runner.cleanup()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from loopback import listening
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,16 +35,8 @@ class Scripted:
 @asynccontextmanager
 async def scripted(*answers: Handler) -> AsyncIterator[Scripted]:
     server = Scripted(answers=list(answers))
-    app = web.Application(client_max_size=2**30)
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(server.handle) as server.url:
         yield server
-    finally:
-        await runner.cleanup()
 
 
 def answer(status: int = 200, body: str = '{"data": []}', **headers: str) -> Handler:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
+from loopback import listening
 
 from headrace.clock import from_unix, micros
 from headrace.http import Request, Response
@@ -26,6 +27,7 @@ from headrace.providers.kit import (
     ChildSet,
     Collection,
     Context,
+    Counting,
     CredentialKind,
     Cursor,
     Delete,
@@ -41,6 +43,7 @@ from headrace.providers.kit import (
     Provider,
     Record,
     Steps,
+    Total,
     Window,
 )
 from headrace.stream.items import NO_SLACK
@@ -128,6 +131,8 @@ class Shop:
         parts = asked.path.strip("/").split("/")
         if parts[0] == "events":
             return self._events(asked)
+        if parts[0] == "count":
+            return _json({"total": len(self.things[parts[1]])})
         if len(parts) == 2:
             thing = self.things[parts[0]].get(parts[1])
             return _json({"error": "no such thing"}, 404) if thing is None else _json(thing)
@@ -185,16 +190,8 @@ def _json(value: Any, status: int = 200) -> web.Response:
 async def open_shop() -> AsyncIterator[Shop]:
     """A shop on a port of its own."""
     shop = Shop()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", shop.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    shop.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(shop.answer) as shop.url:
         yield shop
-    finally:
-        await runner.cleanup()
 
 
 # ── the connector ──
@@ -300,6 +297,11 @@ def _facts(kind: str, thing: Thing) -> dict[str, Any]:
     return {}
 
 
+def tags_counted(ctx: Context, window: Window) -> Counting:
+    response = yield Request("/count/tag")
+    return Total.in_pages(response.json()["total"], PAGE)
+
+
 def notes_of(ctx: Context, parent: Record, cursor: Cursor | None) -> Steps:
     response = yield Request(f"/order/{parent.id}/notes")
     notes = response.json()["data"]
@@ -375,7 +377,7 @@ SHOP = Provider(
             children=Children("shop:order", notes_of),
             deletes="parent",
         ),
-        Collection("shop:tag", "tag", listing=Listing(_plain("tag")), deletes="sweep"),
+        Collection("shop:tag", "tag", listing=Listing(_plain("tag"), count=tags_counted), deletes="sweep"),
         Collection(
             "shop:document",
             "document",

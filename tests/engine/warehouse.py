@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from loopback import listening
 from shop import KEY
 
 from headrace.clock import from_unix, micros
@@ -158,16 +159,8 @@ def _one(row: Row | None) -> web.Response:
 async def open_warehouse() -> AsyncIterator[Warehouse]:
     """A warehouse on a port of its own."""
     warehouse = Warehouse()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", warehouse.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    warehouse.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(warehouse.answer) as warehouse.url:
         yield warehouse
-    finally:
-        await runner.cleanup()
 
 
 # ── the connector ──

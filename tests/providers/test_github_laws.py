@@ -10,7 +10,6 @@ import pytest
 from headrace.providers.github import GITHUB
 from headrace.testing import laws
 from headrace.testing.driver import Driver
-from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.github import GithubServer, Truth
 from headrace.testing.github.catalog import RESOURCES
@@ -19,33 +18,22 @@ from headrace.testing.reader import Broken, Reader, nothing
 EVERY = tuple(collection.id for collection in GITHUB.collections)
 
 
-class Lively(GithubServer):
-    """Changes something before each answer, while `lively`."""
-
-    lively = False
-
-    def answer(self, call: Call) -> Reply:
-        if self.lively:
-            self.mutator.change()
-        return super().answer(call)
-
-
 @asynccontextmanager
-async def world(records: int = 700, **options: Any) -> AsyncIterator[tuple[Lively, Driver, Truth]]:
-    async with Lively(records, **options) as server:
+async def world(records: int = 700, **options: Any) -> AsyncIterator[tuple[GithubServer, Driver, Truth]]:
+    async with GithubServer(records, **options) as server:
         properties = {"token": "ghp_headraceTests", "base_url": server.base_url}
         async with Driver(GITHUB, "github_token", properties) as driver:
             yield server, driver, Truth(server)
 
 
-async def converges(server: Lively, driver: Driver, truth: Truth) -> None:
+async def converges(server: GithubServer, driver: Driver, truth: Truth) -> None:
     """The law, with a change before each answer while everything is read for the first time."""
 
     async def rest() -> None:
-        server.lively = False
+        server.mutator.per_answer = 0
         server.faults.clear("deleted_while_read")
 
-    server.lively = True
+    server.mutator.per_answer = 1
     await laws.converges(driver, truth, EVERY, nothing, rest=rest)
     assert server.world.changes > 50
 
@@ -84,7 +72,7 @@ async def test_the_order_in_which_pages_are_taken_in_does_not_matter() -> None:
 
 async def test_a_sweep_deletes_nothing_that_is_there() -> None:
     async with world(records=3_000) as (server, driver, truth):
-        server.lively = True
+        server.mutator.per_answer = 1
         await laws.no_phantom_delete(driver, truth, EVERY)
         assert server.world.changes > 500
 

@@ -10,7 +10,6 @@ import pytest
 from headrace.providers.linear import LINEAR
 from headrace.testing import laws
 from headrace.testing.driver import Driver
-from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.linear import LinearServer, Truth
 from headrace.testing.linear.world import KINDS
@@ -19,32 +18,21 @@ from headrace.testing.reader import Reader, nothing
 EVERY = tuple(collection.id for collection in LINEAR.collections)
 
 
-class Lively(LinearServer):
-    """Changes something before each answer, while `lively`."""
-
-    lively = False
-
-    def answer(self, call: Call) -> Reply:
-        for _ in range(5 if self.lively else 0):
-            self.mutator.change()
-        return super().answer(call)
-
-
 @asynccontextmanager
-async def world(records: int = 700, **options: Any) -> AsyncIterator[tuple[Lively, Driver, Truth]]:
-    async with Lively(records, **options) as server:
+async def world(records: int = 700, **options: Any) -> AsyncIterator[tuple[LinearServer, Driver, Truth]]:
+    async with LinearServer(records, **options) as server:
         properties = {"key": "lin_api_headraceTests", "base_url": server.base_url}
         async with Driver(LINEAR, "linear_key", properties) as driver:
             yield server, driver, Truth(server)
 
 
-async def converges(server: Lively, driver: Driver, truth: Truth) -> None:
+async def converges(server: LinearServer, driver: Driver, truth: Truth) -> None:
     """The law, with a change before each answer while everything is read for the first time."""
 
     async def rest() -> None:
-        server.lively = False
+        server.mutator.per_answer = 0
 
-    server.lively = True
+    server.mutator.per_answer = 5
     await laws.converges(driver, truth, EVERY, nothing, rest=rest)
     assert server.world.changes > 100
 
@@ -83,7 +71,7 @@ async def test_the_order_in_which_pages_are_taken_in_does_not_matter() -> None:
 
 async def test_a_sweep_deletes_nothing_that_is_there() -> None:
     async with world(records=3_000) as (server, driver, truth):
-        server.lively = True
+        server.mutator.per_answer = 5
         await laws.no_phantom_delete(driver, truth, EVERY)
         assert server.world.changes > 300
 

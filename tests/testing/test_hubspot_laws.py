@@ -13,7 +13,7 @@ from headrace.testing.reader import Reader
 
 def disturb_with(server: HubspotServer, changes: int) -> None:
     for _ in range(changes):
-        server.life.change()
+        server.mutator.change()
 
 
 async def test_every_collection_is_complete_without_phantoms() -> None:
@@ -37,14 +37,14 @@ async def test_reading_resumes_at_every_page() -> None:
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_copy_converges_while_the_portal_changes(seed: int) -> None:
     async with world(seed=seed) as (server, driver, truth, every):
-        server.life.secretive = False
+        server.mutator.secretive = False
         await laws.converges(driver, truth, every, lambda: disturb_with(server, 8))
         assert server.portal.changes > 350
 
 
 async def test_the_order_of_the_pages_does_not_matter() -> None:
     async with world() as (server, driver, truth, every):
-        server.life.secretive = False
+        server.mutator.secretive = False
         await laws.in_order(driver, truth, every, lambda: disturb_with(server, 200))
 
 
@@ -88,7 +88,7 @@ HOSTILE = {
 @pytest.mark.parametrize("faults", HOSTILE.values(), ids=HOSTILE)
 async def test_a_copy_converges_in_a_hostile_world(faults: list[Fault]) -> None:
     async with world(130, faults=faults) as (server, driver, truth, every):
-        server.life.secretive = False
+        server.mutator.secretive = False
         await laws.converges(driver, truth, every, lambda: disturb_with(server, 3), rest=lambda: asyncio.sleep(0.6))
 
 

@@ -7,6 +7,7 @@
     POST   /_control/faults                         {"kind": …, "path": …, …}: let one stand
     DELETE /_control/faults?kind=KIND               take away all, or those of a kind
     PUT    /_control/limits                         {"limits": "real" | "none"}
+    PUT    /_control/mutator                        {"changes_per_s": N}, where the server has a mutator
     POST   /_control/disconnect                     break off all open connections
 
 A provider adds routes of its own with `add`. Nothing here is part of the provider's API or of its log.
@@ -41,6 +42,7 @@ class Control:
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("PUT", "limits"): self._limits,
+            ("PUT", "mutator"): self._mutate,
             ("POST", "disconnect"): self._disconnect,
         }
 
@@ -92,6 +94,12 @@ class Control:
         if limits not in ("real", "none"):
             raise ValueError(f"limits are 'real' or 'none', not {limits!r}")
         self._server.limits = limits
+        return Reply(204)
+
+    def _mutate(self, call: Call, _: list[str]) -> Reply:
+        if self._server.mutator is None:
+            raise ValueError("nothing changes by itself here")
+        self._server.mutator.changes_per_s = float(orjson.loads(call.body)["changes_per_s"])
         return Reply(204)
 
     def _disconnect(self, _call: Call, _: list[str]) -> Reply:

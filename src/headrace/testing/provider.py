@@ -8,13 +8,14 @@ test's own event loop, or as a process of its own, where `/_control/…` gives w
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from time import monotonic, time
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypedDict, Unpack
 
 from headrace.testing.connection import Connection
 from headrace.testing.control import Control
 from headrace.testing.exchange import Call, Reply, ServerClock
 from headrace.testing.faults import REQUEST_KINDS, STATE_KINDS, Fault, Faults
 from headrace.testing.limits import Allowance, Limiter
+from headrace.testing.mutator import Mutator
 from headrace.testing.requestlog import Entry, RequestLog
 
 Limits = Literal["real", "none"]
@@ -23,33 +24,41 @@ Refusal = Literal["rate_limited", "server_error", "unauthorized", "forbidden"]
 _HTML = b"<!DOCTYPE html><html><head><title>Service unavailable</title></head><body><h1>503</h1></body></html>"
 
 
-class ProviderServer:
-    """A provider on loopback.
+class Options(TypedDict, total=False):
+    """What every provider's server takes, beside what its own says.
 
-    `limits` is `none` or the provider's own (`real`). `faults` stand from the start; more can be added at run time.
-    `seed` decides everything that looks like chance. Use it as an async context manager; `base_url` is its address.
+    `limits` is `none` (default) or the provider's own (`real`). `faults` stand from the start; more can be added at
+    run time. `host` (default 127.0.0.1) and `port` (default 0: a free one) are where it listens; `log_size` is the
+    number of requests that the log keeps (default 100 000).
+    """
+
+    host: str
+    port: int
+    limits: Limits
+    faults: Iterable[Fault]
+    log_size: int
+
+
+class ProviderServer:
+    """A provider on loopback. `seed` decides everything that looks like chance.
+
+    Use it as an async context manager; `base_url` is its address. What it holds is changed by its `mutator`, where it
+    has one.
     """
 
     kinds: ClassVar[frozenset[str]] = frozenset()
     """The kinds of faults that this provider has beyond those of every provider."""
 
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        seed: int = 0,
-        limits: Limits = "none",
-        faults: Iterable[Fault] = (),
-        log_size: int = 100_000,
-    ) -> None:
-        self.host = host
-        self.port = port
+    mutator: Mutator | None = None
+
+    def __init__(self, *, seed: int = 0, **options: Unpack[Options]) -> None:
+        self.host = options.get("host", "127.0.0.1")
+        self.port = options.get("port", 0)
         self.seed = seed
-        self.limits: Limits = limits
-        self.log = RequestLog(log_size)
+        self.limits: Limits = options.get("limits", "none")
+        self.log = RequestLog(options.get("log_size", 100_000))
         self.clock = ServerClock()
-        self.faults = Faults(REQUEST_KINDS | STATE_KINDS | self.kinds, seed, faults)
+        self.faults = Faults(REQUEST_KINDS | STATE_KINDS | self.kinds, seed, options.get("faults", ()))
         self.control = Control(self)
         self.limiter = Limiter()
         self._alive: set[Connection] = set()
@@ -96,6 +105,8 @@ class ProviderServer:
             lambda: Connection(self.handle, self.clock.date, self._alive), self.host, self.port, backlog=1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
+        if self.mutator is not None:
+            self.spawn(self.mutator.run())
 
     async def stop(self) -> None:
         """Stop listening, end background work, break off what is open."""
@@ -135,6 +146,8 @@ class ProviderServer:
         if call.path.startswith("/_control"):
             return self.control.answer(call)
         moment = time()
+        if self.mutator is not None:
+            self.mutator.before_an_answer()
         reply, fault = self._before(call) if self.faults else (None, "")
         used_up = None
         if reply is None:

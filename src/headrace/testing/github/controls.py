@@ -8,7 +8,6 @@ DELETE /_control/things/NAME/ID            delete (?repository=…)
 PUT    /_control/repositories/ID           {"name": …, "owner": …}: rename or transfer; {"installed": …, "readable": …}
 POST   /_control/repositories              {"name": …}: make one; its id
 DELETE /_control/repositories/ID           delete one
-PUT    /_control/mutator                   {"changes_per_s": N}
 """
 
 from typing import TYPE_CHECKING
@@ -65,10 +64,6 @@ def add_controls(server: "GithubServer") -> None:
         world.remove_repository(int(rest[0]))
         return Reply(204)
 
-    def mutate(call: Call, _rest: list[str]) -> Reply:
-        server.mutator.changes_per_s = float(orjson.loads(call.body)["changes_per_s"])
-        return Reply(204)
-
     for method, name, route in (
         ("GET", "world", show),
         ("GET", "things", things),
@@ -77,6 +72,5 @@ def add_controls(server: "GithubServer") -> None:
         ("POST", "repositories", make),
         ("PUT", "repositories", alter),
         ("DELETE", "repositories", remove),
-        ("PUT", "mutator", mutate),
     ):
         server.control.add(method, name, route)

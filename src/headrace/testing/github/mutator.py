@@ -1,12 +1,9 @@
 """A mutator that keeps changing the world, as those who work in it do."""
 
-import asyncio
-import random
-
+from headrace.testing import mutator
 from headrace.testing.github.catalog import NEVER_DELETED, RESOURCES
 from headrace.testing.github.world import World
 
-_TICK_S = 0.02
 _TRIES = 20
 _ABOVE = {"issue_comment": "issue", "review_comment": "pull_request"}
 _CHANGED = {
@@ -31,38 +28,24 @@ _CHANGED = {
 """The field in which an object of each kind is changed; the others are only made and taken away."""
 
 
-class Mutator:
+class Mutator(mutator.Mutator):
     """Creates, updates and deletes; what it does next is decided by the seed. `changes_per_s` may be set at any
     time."""
 
     def __init__(self, world: World, seed: int, changes_per_s: float = 0.0) -> None:
-        self.changes_per_s = changes_per_s
+        super().__init__(seed, changes_per_s)
         self._world = world
-        self._dice = random.Random(f"mutator {seed}")
         self._names = list(RESOURCES)
         self._weights = [resource.weight for resource in RESOURCES.values()]
-
-    async def run(self) -> None:
-        """Change the world until cancelled, keeping the rate over any longer stretch."""
-        loop = asyncio.get_running_loop()
-        due, last = 0.0, loop.time()
-        while True:
-            await asyncio.sleep(_TICK_S)
-            now = loop.time()
-            due += self.changes_per_s * (now - last)
-            last = now
-            while due >= 1:
-                due -= 1
-                self.change()
 
     def change(self) -> None:
         """One change: a birth (4 in 10), an update (5) or a deletion (1)."""
         for _ in range(_TRIES):
-            name = self._dice.choices(self._names, self._weights)[0]
+            name = self.dice.choices(self._names, self._weights)[0]
             repository = None
             if RESOURCES[name].scope == "repository":
-                repository = self._dice.choice(list(self._world.repositories))
-            roll = self._dice.random()
+                repository = self.dice.choice(list(self._world.repositories))
+            roll = self.dice.random()
             done = self._create(name, repository) if roll < 0.4 else self._alter(name, repository, delete=roll >= 0.9)
             if done:
                 return
@@ -84,7 +67,7 @@ class Mutator:
             return True
         if name not in _CHANGED:
             return False
-        self._world.update(name, key, repository, **{_CHANGED[name]: f"changed {self._dice.randrange(10**9)}"})
+        self._world.update(name, key, repository, **{_CHANGED[name]: f"changed {self.dice.randrange(10**9)}"})
         return True
 
     def _is_pull(self, name: str, key: int, repository: int | None) -> bool:
@@ -92,4 +75,4 @@ class Mutator:
 
     def _any(self, name: str, repository: int | None) -> int | None:
         keys = list(self._world.place(name, repository).things[name])
-        return self._dice.choice(keys) if keys else None
+        return self.dice.choice(keys) if keys else None

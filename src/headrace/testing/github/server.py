@@ -6,11 +6,11 @@ It obeys what GitHub documents and what was seen of it, not what our connector n
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from secrets import token_hex
 from time import monotonic
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import orjson
 
@@ -28,7 +28,7 @@ from headrace.testing.github.routes import Route, route
 from headrace.testing.github.webhooks import Webhooks
 from headrace.testing.github.world import Repository, World, stamp
 from headrace.testing.limits import Allowance
-from headrace.testing.provider import Limits, ProviderServer, Refusal
+from headrace.testing.provider import Options, ProviderServer, Refusal
 
 HOURLY, PER_MINUTE = 5_000, 900
 """https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: requests an hour of a user or a
@@ -52,19 +52,15 @@ class GithubServer(ProviderServer):
         *,
         seed: int = 1,
         changes_per_s: float = 0.0,
-        limits: Limits = "none",
-        faults: Iterable[Fault] = (),
         repositories: int = 2,
         span_days: float = 300.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        log_size: int = 100_000,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(host=host, port=port, seed=seed, limits=limits, faults=faults, log_size=log_size)
+        super().__init__(seed=seed, **options)
         self.world = World(self.clock.now, repositories=repositories)
         populate(self.world, records, seed, self.clock.now() - 5.0, span_days * 86_400)
         self.world.changes = 0
-        self.mutator = Mutator(self.world, seed, changes_per_s)
+        self.mutator: Mutator = Mutator(self.world, seed, changes_per_s)
         self.webhooks = Webhooks(self.world)
         self.paging = PagingFaults(self.faults)
         self.revoked: set[str] = set()
@@ -73,7 +69,6 @@ class GithubServer(ProviderServer):
 
     async def start(self) -> None:
         await super().start()
-        self.spawn(self.mutator.run())
         self.spawn(self.webhooks.run())
 
     # Who asks.

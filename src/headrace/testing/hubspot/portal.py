@@ -4,7 +4,6 @@ Sources: https://developers.hubspot.com/docs/api-reference (CRM objects, associa
 facts of other connectors (the index's lag, calculated properties that move no time).
 """
 
-import random
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ CUSTOM = "2-7654321"
 WIDE = "tickets"
 """This type has more properties than an address holds."""
 
-_OWN: Mapping[str, tuple[str, ...]] = {
+OWN: Mapping[str, tuple[str, ...]] = {
     "contacts": ("email", "firstname", "lastname", "phone", "lifecyclestage", "hubspot_owner_id"),
     "companies": ("name", "domain", "industry", "annualrevenue"),
     "deals": ("dealname", "amount", "dealstage", "pipeline", "closedate"),
@@ -76,7 +75,7 @@ class Portal:
         self.id = 1_000_000 + seed
         self.kinds: dict[str, Kind] = {}
         for name in (*STANDARD, CUSTOM):
-            own = _OWN.get(name, ("hs_title",))
+            own = OWN.get(name, ("hs_title",))
             self.kinds[name] = Kind(name, sorted({*_SYSTEM, stamp_of(name), *own, "score"}))
         self.associations: dict[tuple[str, int, str], dict[int, list[Json]]] = {}
         self.others: dict[str, list[Json]] = {}
@@ -224,63 +223,3 @@ class Portal:
         if thing.archived_at is not None:
             made["archivedAt"] = written(thing.archived_at)
         return made
-
-
-class Life:
-    """What happens in a portal: the same for the same seed."""
-
-    def __init__(self, portal: Portal, seed: int) -> None:
-        self.portal = portal
-        self.secretive = True
-        """Whether there are erasures, and calculated values: no reading of changes tells of them."""
-        self._dice = random.Random(f"portal {seed}")
-
-    def settle(self, counts: Mapping[str, int], until: float, span_s: float) -> None:
-        """Fill the portal. Raises ValueError for a type that there is not."""
-        if unknown := counts.keys() - self.portal.kinds.keys():
-            raise ValueError(f"no objects {', '.join(sorted(unknown))}; there are {', '.join(self.portal.kinds)}")
-        for kind, count in counts.items():
-            for _ in range(count):
-                self.portal.create(kind, self._values(kind), until - span_s * self._dice.random() ** 2)
-        for kind, other in (("contacts", "companies"), ("deals", "contacts"), ("notes", "contacts")):
-            ends = list(self.portal.kinds[other].things)
-            for key in self.portal.kinds[kind].things:
-                for end in self._dice.sample(ends, min(len(ends), self._dice.randrange(3))):
-                    self.portal.associate(kind, key, other, end)
-
-    def _values(self, kind: str) -> dict[str, str | None]:
-        own = _OWN.get(kind, ("hs_title",))
-        return {name: f"Ünï {self._dice.randrange(10**6)}" for name in own if self._dice.random() < 0.8}
-
-    def change(self, kind: str | None = None) -> None:
-        """Births (3 in 10), changes (3), associations (1), archivings (1); rarer: merges, restorations, erasures."""
-        dice, portal = self._dice, self.portal
-        name = kind or dice.choice([*portal.kinds])
-        alive = [thing.id for thing in portal.alive(name)]
-        roll = dice.random()
-        if roll < 0.3 or len(alive) < 2:
-            portal.create(name, self._values(name))
-        elif roll < 0.6:
-            portal.update(name, dice.choice(alive), self._values(name))
-        elif roll < 0.7:
-            self._associate()
-        elif roll < 0.8:
-            portal.archive(name, dice.choice(alive))
-        elif roll < 0.85:
-            portal.merge(name, *dice.sample(alive, 2))
-        elif roll < 0.9:
-            gone = [thing.id for thing in portal.kinds[name].things.values() if thing.archived_at is not None]
-            if gone:
-                portal.restore(name, dice.choice(gone))
-        elif not self.secretive:
-            return
-        elif roll < 0.95:
-            portal.calculate(name, dice.choice(alive), str(dice.randrange(100)))
-        else:
-            portal.erase(name, dice.choice(alive))
-
-    def _associate(self) -> None:
-        contacts, companies = ([thing.id for thing in self.portal.alive(kind)] for kind in ("contacts", "companies"))
-        if contacts and companies:
-            how = self.portal.associate if self._dice.random() < 0.6 else self.portal.dissociate
-            how("contacts", self._dice.choice(contacts), "companies", self._dice.choice(companies))

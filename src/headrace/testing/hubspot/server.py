@@ -5,18 +5,19 @@ It obeys what HubSpot documents, not what our connector needs. Sources: https://
 search: 200 rows a page, 10 000 a query, one sort; batch read: 207 with errors), recorded headers of other connectors.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import orjson
 
 from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
-from headrace.testing.hubspot.portal import CUSTOM, Json, Life, Portal, Thing, stamp_of, written
+from headrace.testing.hubspot.mutator import Mutator
+from headrace.testing.hubspot.population import Population
+from headrace.testing.hubspot.portal import CUSTOM, Json, Portal, Thing, stamp_of
 from headrace.testing.limits import Allowance
-from headrace.testing.provider import Limits, ProviderServer, Refusal
+from headrace.testing.provider import Options, ProviderServer, Refusal
 
 TEN_SECONDS = 110
 SEARCHES = 5
@@ -48,61 +49,16 @@ class HubspotServer(ProviderServer):
         *,
         seed: int = 1,
         changes_per_s: float = 0.0,
-        limits: Limits = "none",
-        faults: Iterable[Fault] = (),
         span_days: float = 365.0,
         until: float | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        log_size: int = 100_000,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(host=host, port=port, seed=seed, limits=limits, faults=faults, log_size=log_size)
+        super().__init__(seed=seed, **options)
         self.portal = Portal(self.clock.now, self.faults, seed)
-        self.life = Life(self.portal, seed)
-        self.changes_per_s = changes_per_s
-        if isinstance(records, int):
-            each = max(1, records // len(self.portal.kinds))
-            records = dict.fromkeys(self.portal.kinds, each)
-        self.life.settle(records, until or time() - DAY_S, span_days * DAY_S)
-        self._fill_lists(sum(records.values()))
+        population = Population(self.portal, seed, until or time() - DAY_S, span_days * DAY_S)
+        population.settle(records)
+        self.mutator: Mutator = Mutator(self.portal, population, seed, changes_per_s)
         self._issued = 0
-
-    def _fill_lists(self, records: int) -> None:
-        """Some of each of the other things: as many as one portal has."""
-        now = written(time() - DAY_S)
-        portal, few = self.portal, max(3, records // 50)
-        times = {"createdAt": now, "updatedAt": now}
-        for name in ("owners", "forms", "marketing_emails", "campaigns", "workflows", "users"):
-            portal.others[name] = [{"id": f"{n}", "name": f"{name} {n}", **times} for n in range(1, few)]
-        for n, owner in enumerate(portal.others["owners"]):
-            owner["archived"] = n % 5 == 0
-        for kind in ("deals", "tickets"):
-            stages = [{"id": "1", "label": "New", **times}]
-            portal.others[f"pipelines/{kind}"] = [{"id": "default", "label": "Sales", "stages": stages, **times}]
-        portal.others["lists"] = [{"listId": f"{n}", "name": f"List {n}", **times} for n in range(1, few)]
-        contacts = sorted(portal.kinds["contacts"].things)
-        for n, each in enumerate(portal.others["lists"]):
-            portal.members[each["listId"]] = [
-                {"recordId": f"{key}", "membershipTimestamp": now} for key in contacts[n::3]
-            ]
-        born = int((time() - DAY_S) * 1000)
-        portal.others["email_events"] = [
-            {"id": f"e-{n}", "created": born - n * 1000, "type": "OPEN", "recipient": "ada@example.com"}
-            for n in range(few)
-        ]
-
-    async def start(self) -> None:
-        await super().start()
-        self.spawn(self._live())
-
-    async def _live(self) -> None:
-        due, last = 0.0, monotonic()
-        while True:
-            await asyncio.sleep(0.02)
-            due, last = due + self.changes_per_s * (monotonic() - last), monotonic()
-            while due >= 1:
-                due -= 1
-                self.life.change()
 
     # What the base asks.
 

@@ -5,7 +5,6 @@ GET    /_control/things/NAME               every object, one a line
 POST   /_control/things/NAME               {field: value}: create; its id
 POST   /_control/things/NAME/ID            {field: value}: update
 DELETE /_control/things/NAME/ID            into the archive or the trash (?purge=1: for good)
-PUT    /_control/mutator                   {"changes_per_s": N}
 """
 
 from typing import TYPE_CHECKING
@@ -45,15 +44,10 @@ def add_controls(server: "LinearServer") -> None:
             world.archive(rest[0], rest[1], trashed=True)
         return Reply(204)
 
-    def mutate(call: Call, _rest: list[str]) -> Reply:
-        server.mutator.changes_per_s = float(orjson.loads(call.body)["changes_per_s"])
-        return Reply(204)
-
     for method, name, route in (
         ("GET", "world", show),
         ("GET", "things", things),
         ("POST", "things", change),
         ("DELETE", "things", delete),
-        ("PUT", "mutator", mutate),
     ):
         server.control.add(method, name, route)

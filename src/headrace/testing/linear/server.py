@@ -4,12 +4,12 @@ Sources: https://linear.app/developers (GraphQL, pagination, filtering, rate lim
 recorded headers. Pages are newest first; a cursor is the id of the last object of a page.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import orjson
 
@@ -20,7 +20,7 @@ from headrace.testing.linear import answers
 from headrace.testing.linear.controls import add_controls
 from headrace.testing.linear.mutator import Mutator
 from headrace.testing.linear.world import KINDS, Thing, World
-from headrace.testing.provider import Limits, ProviderServer, Refusal
+from headrace.testing.provider import Options, ProviderServer, Refusal
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -48,25 +48,17 @@ class LinearServer(ProviderServer):
         *,
         seed: int = 1,
         changes_per_s: float = 0.0,
-        limits: Limits = "none",
-        faults: Iterable[Fault] = (),
         span_days: float = 300.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        log_size: int = 100_000,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(host=host, port=port, seed=seed, limits=limits, faults=faults, log_size=log_size)
+        super().__init__(seed=seed, **options)
         self.world = World(self.clock.now, seed)
         self.world.populate(records, self.clock.now() - 5.0, span_days * 86_400)
         self.world.changes = 0
-        self.mutator = Mutator(self.world, seed, changes_per_s)
+        self.mutator: Mutator = Mutator(self.world, seed, changes_per_s)
         self.revoked: set[str] = set()
         self._schema = _schema()
         add_controls(self)
-
-    async def start(self) -> None:
-        await super().start()
-        self.spawn(self.mutator.run())
 
     def credential(self, call: Call) -> str:
         key = call.headers.get("authorization", "")

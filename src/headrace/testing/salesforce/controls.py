@@ -5,7 +5,6 @@ GET    /_control/rows/OBJECT               every row that is not deleted, one a 
 POST   /_control/rows/OBJECT               {field: value}: create; its id
 POST   /_control/rows/OBJECT/ID            {field: value}: update
 DELETE /_control/rows/OBJECT/ID            into the recycle bin (?purge=1: for good)
-PUT    /_control/mutator                   {"changes_per_s": N}
 POST   /_control/sessions                  end every session issued so far
 """
 
@@ -42,10 +41,6 @@ def add_controls(server: "SalesforceServer") -> None:
         (org.purge if "purge" in dict(call.query) else org.delete)(rest[0], rest[1])
         return Reply(204)
 
-    def mutate(call: Call, _rest: list[str]) -> Reply:
-        server.mutator.changes_per_s = float(orjson.loads(call.body)["changes_per_s"])
-        return Reply(204)
-
     def sessions(_call: Call, _rest: list[str]) -> Reply:
         server.end_sessions()
         return Reply(204)
@@ -55,7 +50,6 @@ def add_controls(server: "SalesforceServer") -> None:
         ("GET", "rows", rows),
         ("POST", "rows", change),
         ("DELETE", "rows", delete),
-        ("PUT", "mutator", mutate),
         ("POST", "sessions", sessions),
     ):
         server.control.add(method, name, route)

@@ -4,17 +4,17 @@ It obeys what Salesforce documents, not what our connector needs. Sources stand 
 `org`, `jobs`, `answers`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import orjson
 
 from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.limits import Allowance
-from headrace.testing.provider import Limits, ProviderServer
+from headrace.testing.provider import Options, ProviderServer
 from headrace.testing.provider import Refusal as RefusalKind
 from headrace.testing.salesforce import answers, soql
 from headrace.testing.salesforce.answers import Refusal
@@ -84,22 +84,18 @@ class SalesforceServer(ProviderServer):
         *,
         seed: int = 1,
         changes_per_s: float = 0.0,
-        limits: Limits = "none",
-        faults: Iterable[Fault] = (),
         span_days: float = 365.0,
         until: float | None = None,
         daily_requests: int = 100_000,
         jobs_take_s: float = 0.05,
         rotates: bool = False,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        log_size: int = 100_000,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(host=host, port=port, seed=seed, limits=limits, faults=faults, log_size=log_size)
+        super().__init__(seed=seed, **options)
         self.org = Org(self.clock.now, self.faults, seed)
         self.population = Population(self.org, seed, until or time() - DAY_S, span_days * DAY_S)
         self.population.settle(spread(records) if isinstance(records, int) else records)
-        self.mutator = Mutator(self.org, self.population, seed, changes_per_s)
+        self.mutator: Mutator = Mutator(self.org, self.population, seed, changes_per_s)
         self.jobs = Jobs(self.org)
         self.replication = Replication(self.clock.now, self.faults)
         self.jobs_take_s = jobs_take_s
@@ -113,10 +109,6 @@ class SalesforceServer(ProviderServer):
         self._locators: dict[str, _Locator] = {}
         self._opened = 0
         add_controls(self)
-
-    async def start(self) -> None:
-        await super().start()
-        self.spawn(self.mutator.run())
 
     # Sessions.
 

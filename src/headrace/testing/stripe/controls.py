@@ -6,7 +6,6 @@ GET    /_control/digest/COLLECTION           id and fingerprint, a tab between, 
 POST   /_control/objects/COLLECTION          {"fields": {…}, "parent": …, "silent": …}: create; the object
 POST   /_control/objects/COLLECTION/ID       {"fields": {…}, "silent": …}: update; the object
 DELETE /_control/objects/COLLECTION/ID       delete (?silent=1: without an event)
-PUT    /_control/mutator                     {"changes_per_s": N}
 POST   /_control/keys                        {"revoke": KEY}, or {"restrict": KEY, "collections": [NAME, …]}
 """
 
@@ -62,10 +61,6 @@ def add_controls(server: "StripeServer") -> None:
             return Reply.json({"error": str(error)}, 404)
         return Reply(204)
 
-    def mutate(call: Call, _rest: list[str]) -> Reply:
-        server.mutator.changes_per_s = float(orjson.loads(call.body)["changes_per_s"])
-        return Reply(204)
-
     def keys(call: Call, _rest: list[str]) -> Reply:
         said = orjson.loads(call.body)
         if "revoke" in said:
@@ -80,7 +75,6 @@ def add_controls(server: "StripeServer") -> None:
         ("GET", "digest", digests),
         ("POST", "objects", change),
         ("DELETE", "objects", delete),
-        ("PUT", "mutator", mutate),
         ("POST", "keys", keys),
     ):
         server.control.add(method, name, route)

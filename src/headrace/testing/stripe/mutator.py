@@ -1,47 +1,31 @@
 """A mutator that keeps changing the account, as customers and their owners do."""
 
-import asyncio
-import random
 from typing import Any
 
+from headrace.testing import mutator
 from headrace.testing.stripe.account import Account, NotAllowed
 from headrace.testing.stripe.catalog import ACTIONS, RESOURCES
 
-_TICK_S = 0.02
 _TRIES = 20
 
 
-class Mutator:
+class Mutator(mutator.Mutator):
     """Creates, updates and deletes in the proportions of a living account; what it does next is decided by the seed.
 
     `changes_per_s` may be set at any time; 0 rests.
     """
 
     def __init__(self, account: Account, seed: int, changes_per_s: float = 0.0) -> None:
-        self.changes_per_s = changes_per_s
+        super().__init__(seed, changes_per_s)
         self._account = account
-        self._dice = random.Random(f"mutator {seed}")
         self._names = [name for name, resource in RESOURCES.items() if resource.writes and resource.weight > 0]
         self._weights = [RESOURCES[name].weight for name in self._names]
-
-    async def run(self) -> None:
-        """Change the account until cancelled, keeping the rate over any longer stretch."""
-        loop = asyncio.get_running_loop()
-        due, last = 0.0, loop.time()
-        while True:
-            await asyncio.sleep(_TICK_S)
-            now = loop.time()
-            due += self.changes_per_s * (now - last)
-            last = now
-            while due >= 1:
-                due -= 1
-                self.change()
 
     def change(self) -> None:
         """One change: a birth (4 in 10), an update or a verb (5), a deletion (1); none where nothing can change."""
         for _ in range(_TRIES):
-            name = self._dice.choices(self._names, self._weights)[0]
-            roll = self._dice.random()
+            name = self.dice.choices(self._names, self._weights)[0]
+            roll = self.dice.random()
             if roll < 0.4 and "create" in RESOURCES[name].writes:
                 self._account.create(name, self._made(name))
                 return
@@ -63,7 +47,7 @@ class Mutator:
         for _ in range(_TRIES):
             if store.end == 0:
                 return None
-            ordinal = store.end - 1 - int(store.end * self._dice.random() ** 2)
+            ordinal = store.end - 1 - int(store.end * self.dice.random() ** 2)
             if ordinal not in store.gone:
                 return self._account.id_of(collection, ordinal)
         return None
@@ -73,6 +57,6 @@ class Mutator:
 
     def _changed(self, collection: str) -> dict[str, Any]:
         verbs = [fields for (name, _), fields in ACTIONS.items() if name == collection]
-        if verbs and self._dice.random() < 0.3:
-            return dict(self._dice.choice(verbs))
-        return {"metadata": {"turn": str(self._account.changes), "score": str(self._dice.randrange(1000))}}
+        if verbs and self.dice.random() < 0.3:
+            return dict(self.dice.choice(verbs))
+        return {"metadata": {"turn": str(self._account.changes), "score": str(self.dice.randrange(1000))}}

@@ -7,7 +7,7 @@ It obeys what Stripe documents and what was seen of it, not what our connector n
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from time import time
-from typing import ClassVar
+from typing import ClassVar, Unpack
 from zlib import crc32
 
 import orjson
@@ -15,7 +15,7 @@ import orjson
 from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.limits import Allowance
-from headrace.testing.provider import Limits, ProviderServer, Refusal
+from headrace.testing.provider import Options, ProviderServer, Refusal
 from headrace.testing.stripe import answers
 from headrace.testing.stripe.account import Account
 from headrace.testing.stripe.catalog import API_VERSION
@@ -59,25 +59,21 @@ class StripeServer(ProviderServer):
         *,
         seed: int = 1,
         changes_per_s: float = 0.0,
-        limits: Limits = "none",
-        faults: Iterable[Fault] = (),
         api_key: str | None = None,
         children: Mapping[str, Sequence[int]] | None = None,
         span_days: float = 3 * 365,
         until: int | None = None,
         connected_records: int = 100,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        log_size: int = 100_000,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(host=host, port=port, seed=seed, limits=limits, faults=faults, log_size=log_size)
+        super().__init__(seed=seed, **options)
         self._until = int(time()) // 86400 * 86400 if until is None else until
         self._span_s = int(span_days * 86400)
         self._children = children
         self._connected_records = connected_records
         self.account = self._account(records, seed, f"acct_1{seed:08x}Headrace")
         self.connected: dict[str, Account] = {}
-        self.mutator = Mutator(self.account, seed, changes_per_s)
+        self.mutator: Mutator = Mutator(self.account, seed, changes_per_s)
         self.webhooks = Webhooks(self.account, self.clock.now)
         self.api_key = api_key
         self.revoked: set[str] = set()
@@ -96,7 +92,6 @@ class StripeServer(ProviderServer):
 
     async def start(self) -> None:
         await super().start()
-        self.spawn(self.mutator.run())
         self.spawn(self.webhooks.run())
 
     def standing_changed(self) -> None:
