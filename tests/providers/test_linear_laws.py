@@ -13,7 +13,7 @@ from headrace.testing.driver import Driver
 from headrace.testing.faults import Fault
 from headrace.testing.linear import LinearServer, Truth
 from headrace.testing.linear.world import KINDS
-from headrace.testing.reader import Reader, nothing
+from headrace.testing.reader import Reader
 
 EVERY = tuple(collection.id for collection in LINEAR.collections)
 
@@ -24,17 +24,6 @@ async def world(records: int = 700, **options: Any) -> AsyncIterator[tuple[Linea
         properties = {"key": "lin_api_headraceTests", "base_url": server.base_url}
         async with Driver(LINEAR, "linear_key", properties) as driver:
             yield server, driver, Truth(server)
-
-
-async def converges(server: LinearServer, driver: Driver, truth: Truth) -> None:
-    """The law, with a change before each answer while everything is read for the first time."""
-
-    async def rest() -> None:
-        server.mutator.per_answer = 0
-
-    server.mutator.per_answer = 5
-    await laws.converges(driver, truth, EVERY, nothing, rest=rest)
-    assert server.world.changes > 100
 
 
 def test_every_collection_of_the_connector_has_its_truth() -> None:
@@ -61,7 +50,8 @@ async def test_reading_resumes_at_every_page() -> None:
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_copy_converges_while_the_account_changes(seed: int) -> None:
     async with world(seed=seed) as (server, driver, truth):
-        await converges(server, driver, truth)
+        await laws.converges_alive(server, driver, truth, EVERY, per_answer=5)
+        assert server.world.changes > 100
 
 
 async def test_the_order_in_which_pages_are_taken_in_does_not_matter() -> None:
@@ -76,23 +66,16 @@ async def test_a_sweep_deletes_nothing_that_is_there() -> None:
         assert server.world.changes > 300
 
 
-HOSTILE = {
-    "too many requests": Fault.parse("rate_limited:probability=0.05,reset_s=0"),
-    "server errors": Fault.parse("server_error:probability=0.05"),
-    "resets": Fault.parse("reset:probability=0.05"),
-    "cut answers": Fault.parse("truncated_json:probability=0.05"),
-    "broken answers": Fault.parse("invalid_json:probability=0.05"),
-    "html": Fault.parse("html:probability=0.05"),
+HOSTILE = laws.HOSTILE | {
     "cursors that died": Fault.parse("dead_cursor:probability=0.2"),
     "duplicates": Fault.parse("duplicates:probability=0.3"),
-    "a clock that is off": Fault.parse("clock:offset_s=-200"),
 }
 
 
 @pytest.mark.parametrize("fault", HOSTILE.values(), ids=HOSTILE)
 async def test_a_copy_converges_in_a_hostile_world(fault: Fault) -> None:
     async with world(records=400, faults=[fault]) as (server, driver, truth):
-        await converges(server, driver, truth)
+        await laws.converges_alive(server, driver, truth, EVERY, per_answer=5)
 
 
 async def test_a_list_that_shows_empty_deletes_nothing() -> None:

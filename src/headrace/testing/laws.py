@@ -12,7 +12,7 @@ functions; `truth` is what that server holds. The laws know nothing of any one p
     polite             the server saw no more requests in any window than allowed, and refused next to none
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import orjson
@@ -20,6 +20,8 @@ import orjson
 from headrace.providers.kit import Listing, Mention, Page, Record
 from headrace.testing.copies import Copy, Truth, canonical
 from headrace.testing.driver import Driver
+from headrace.testing.faults import Fault
+from headrace.testing.provider import ProviderServer
 from headrace.testing.reader import EVERYTHING, Between, Broken, Reader, need, nothing, second_before
 from headrace.testing.requestlog import RequestLog
 
@@ -27,7 +29,21 @@ _BLOCK_S = 0.25
 """docs of the pace: counted at the server, no window of W − 250 ms holds more than N."""
 _REFUSED_SHARE = 0.01
 
-__all__ = ["Broken", "complete", "converges", "in_order", "no_phantom_delete", "polite", "quiet", "resumable"]
+HOSTILE: Mapping[str, Fault] = {
+    "too many requests": Fault("rate_limited", probability=0.05, options={"reset_s": 0}),
+    "server errors": Fault("server_error", probability=0.05),
+    "resets": Fault("reset", probability=0.05),
+    "cut answers": Fault("truncated_json", probability=0.05),
+    "broken answers": Fault("invalid_json", probability=0.05),
+    "html": Fault("html", probability=0.05),
+    "a clock that is off": Fault("clock", options={"offset_s": -200}),
+}
+"""What every connector bears, of any provider; a provider's own faults come beside them."""
+
+__all__ = [
+    "HOSTILE", "Broken", "complete", "converges", "converges_alive", "in_order", "no_phantom_delete", "polite", "quiet",
+    "resumable",
+]  # fmt: skip
 
 
 async def complete(driver: Driver, truth: Truth, collections: Sequence[str]) -> Copy:
@@ -161,6 +177,23 @@ async def converges(
     await reader.catch_up(since)
     _need_equal(reader, truth, "caught up, the copy is not what the provider holds")
     return reader.copy
+
+
+async def converges_alive(
+    server: ProviderServer, driver: Driver, truth: Truth, collections: Sequence[str], *, per_answer: int = 1
+) -> Copy:
+    """`converges`, the server's mutator making so many changes before each answer while everything is read first."""
+    mutator = server.mutator
+    if mutator is None:
+        raise ValueError("this server has no mutator: nothing changes by itself")
+
+    async def rest() -> None:
+        mutator.per_answer = 0
+        for kind in ("insert_while_paging", "update_while_paging", "delete_while_paging"):
+            server.faults.clear(kind)
+
+    mutator.per_answer = per_answer
+    return await converges(driver, truth, collections, nothing, rest=rest)
 
 
 async def in_order(driver: Driver, truth: Truth, collections: Sequence[str], change: Between) -> None:

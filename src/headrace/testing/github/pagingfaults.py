@@ -1,7 +1,7 @@
 """Faults of lists, beyond those of every provider server.
 
 `foreign_link` the next page is said to be at another host (`host`) · `endless_link` each page leads to itself ·
-`repeated_rows` a page begins with its own first row twice · `deleted_while_read` an object of the list is deleted
+`repeated_rows` a page begins with its own first row twice · `delete_while_paging` an object of the list is deleted
 before each page · `unknown_field` every row has a field that nobody knows.
 """
 
@@ -12,7 +12,7 @@ from headrace.testing.faults import Faults
 from headrace.testing.github.catalog import NEVER_DELETED
 from headrace.testing.github.world import World
 
-LIST_KINDS = frozenset({"foreign_link", "endless_link", "repeated_rows", "deleted_while_read", "unknown_field"})
+LIST_KINDS = frozenset({"foreign_link", "endless_link", "repeated_rows", "delete_while_paging", "unknown_field"})
 
 
 class PagingFaults:
@@ -23,7 +23,7 @@ class PagingFaults:
 
     def before(self, world: World, path: str) -> None:
         """What happens before a page is cut."""
-        if self._faults.strikes("deleted_while_read", path) is None:
+        if self._faults.strikes("delete_while_paging", path) is None:
             return
         for place in world.repositories.values():
             for name, things in place.things.items():
