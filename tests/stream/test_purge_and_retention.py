@@ -8,17 +8,26 @@ from hypothesis import strategies as st
 from stream_log import THINGS, Log, OnDatabase, at, delete, new_log, record
 
 from headrace.db.pool import Database
+from headrace.db.queries import load
 from headrace.errors import Fenced, NotFound
+from headrace.ids import uuid7
 from headrace.stream import lifecycle, retention
 from headrace.stream.items import CheckpointWrite
+from headrace.stream.retention import AgeWalk, PurgeWalk
 
 
 async def chunks(log: Log, limit: int = 1000) -> int:
     """Let every purge run to its end; how many chunks it took."""
-    count = 0
-    while await retention.purge_chunk(log.db, log.stream_id, limit):
+    count, walk = 0, PurgeWalk()
+    while await retention.purge_chunk(log.db, log.stream_id, limit, walk):
         count += 1
     return count
+
+
+async def plan(log: Log, statement: str, *given: object) -> str:
+    """How the database goes about it, with the settings of the connections that use it."""
+    async with log.db.ingest.acquire() as conn:
+        return "\n".join(row[0] for row in await conn.fetch(f"explain {statement}", *given))
 
 
 async def rows(log: Log, table: str = "records") -> int:
@@ -134,8 +143,8 @@ async def test_what_is_too_old_leaves_without_a_word(log: Log) -> None:
         record("versioned", 1, version=5, updated=at(5)),
     )
     head = await log.head()
-    removed = 0
-    while some := await retention.age_out(log.db, log.stream_id, log.sync_id, at(50), 1):
+    removed, walk = 0, AgeWalk()
+    while some := await retention.age_out(log.db, log.fence, at(50), 1, walk):
         removed += some
 
     assert removed == 2
@@ -143,13 +152,57 @@ async def test_what_is_too_old_leaves_without_a_word(log: Log) -> None:
     assert await log.head() == head
 
 
+async def test_what_is_too_old_is_found_by_its_age(log: Log) -> None:
+    """The cost goes by what is too old, not by what is held; also while nothing is known of the table."""
+    queries = load("headrace.stream", "retention.sql")
+    given = (log.stream_id, log.sync_id, at(50), 100, None)
+
+    assert "using records_age" in await plan(log, queries.find_aged, *given)
+    assert "using records_deleted" in await plan(log, queries.find_deleted, *given)
+
+
+async def test_a_removal_by_a_limit_that_was_changed_is_refused(log: Log) -> None:
+    """A raised limit lets older records in: nobody may take them away by the limit of before."""
+    await log.append(record("old", created=at(1)))
+    await log.purge()
+    log.revision = 0
+    with pytest.raises(Fenced):
+        await retention.age_out(log.db, log.fence, at(50), 10, AgeWalk())
+
+
+async def test_a_purge_goes_on_where_its_last_chunk_ended_whatever_the_names(log: Log) -> None:
+    """The database may order names otherwise than Python does. Two removals, one after the other."""
+    names = ["test:a_b", "test:aB", "test:Z", "test:a-b", "test:ä"]
+    for name in names:
+        await log.append(*(record(f"{n}", collection=name) for n in range(3)))
+    await log.purge(names[1])
+    await log.purge()
+    await log.append(record("again", collection=names[2]))
+
+    await chunks(log, 2)
+    assert [each.upstream_id for each in await log.read()] == ["again"]
+    assert await rows(log) == 1
+
+
+async def test_what_the_sweeps_of_a_deleted_sync_saw_goes_with_it(log: Log) -> None:
+    other, mine, theirs = await log.another_sync(), uuid7(), uuid7()
+    for each, sweep_id in ((log, mine), (other, theirs)):
+        mark = CheckpointWrite("sweep", THINGS, {"sweep_id": str(sweep_id)})
+        await each.append(*(record(f"{n}") for n in range(3)), checkpoints=[mark], seen=sweep_id)
+    async with log.db.transaction() as conn:
+        await lifecycle.delete_sync(conn, log.stream_id, log.sync_id, log.db.clock.now())
+    await chunks(log, 2)
+
+    assert [row[0] for row in await log.db.api.fetch("select distinct sweep_id from sweep_seen")] == [theirs]
+
+
 async def test_deleted_records_are_kept_for_their_time(log: Log) -> None:
     await log.append(record("a"), record("b"), delete("guard"))
     await log.append(delete("a", 5))
     now = log.db.clock.now()
 
-    assert await retention.drop_deleted(log.db, log.stream_id, log.sync_id, now - timedelta(hours=1), 10) == 0
-    assert await retention.drop_deleted(log.db, log.stream_id, log.sync_id, now + timedelta(hours=1), 10) == 2
+    assert await retention.drop_deleted(log.db, log.fence, now - timedelta(hours=1), 10, AgeWalk()) == 0
+    assert await retention.drop_deleted(log.db, log.fence, now + timedelta(hours=1), 10, AgeWalk()) == 2
     assert [each.upstream_id for each in await log.read()] == ["b"]
 
 
@@ -182,6 +235,7 @@ def test_a_purge_under_way_is_as_good_as_one_that_is_over(on_db: OnDatabase, ste
     async def work(db: Database) -> None:
         log = await new_log(db)
         held: dict[str, int] = {}
+        walk = PurgeWalk()
         for moment, (what, given_) in enumerate(steps):
             if what == "append":
                 await log.append(record(f"{given_}", moment))
@@ -193,7 +247,7 @@ def test_a_purge_under_way_is_as_good_as_one_that_is_over(on_db: OnDatabase, ste
                 await log.purge()
                 held.clear()
             else:
-                await retention.purge_chunk(db, log.stream_id, given_)
+                await retention.purge_chunk(db, log.stream_id, given_, walk)
             assert await log.contents() == held
         await chunks(log)
         assert await log.contents() == held

@@ -1,13 +1,14 @@
 """What grows too old leaves the stream, in chunks and without a delete message."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from headrace.engine.checkpoints import Checkpoints
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
-from headrace.stream.retention import age_out, drop_deleted
+from headrace.stream.portions import Portions
+from headrace.stream.retention import AgeWalk, Removal, age_out, drop_deleted
 
-CHUNK = 1_000
 MOST_PAUSE = timedelta(hours=1)
 
 
@@ -37,18 +38,29 @@ class Aging:
 
     async def step(self, tempo: Tempo) -> None:
         """Take away what is too old by now; a lowered limit is seen to at once."""
-        session, fence = self._session, self._session.fence
-        db, sync = session.services.db, session.sync
-        if sync.max_age_days is not None:
-            while await age_out(db, fence.stream_id, fence.sync_id, _before(session, sync.max_age_days), CHUNK):
-                pass
-        if sync.deleted_retention_days is not None:
-            before = session.now() - timedelta(days=sync.deleted_retention_days)
-            while await drop_deleted(db, fence.stream_id, fence.sync_id, before, CHUNK):
-                pass
-        shortest = min(days for days in (sync.max_age_days, sync.deleted_retention_days) if days is not None)
-        self._next = session.now() + min(MOST_PAUSE, timedelta(days=shortest) / 24)
+        await self._remove(age_out, self._too_old)
+        await self._remove(drop_deleted, self._kept_long_enough)
+        sync = self._session.sync
+        shortest = min(
+            (days for days in (sync.max_age_days, sync.deleted_retention_days) if days is not None), default=1
+        )
+        self._next = self._session.now() + min(MOST_PAUSE, timedelta(days=shortest) / 24)
 
+    async def _remove(self, removal: Removal, limit: Callable[[], datetime | None]) -> None:
+        """Until nothing older is left. Raises Fenced when another limit may be in force by now."""
+        session = self._session
+        portions, walk = Portions(session.services.clock), AgeWalk()
+        while (before := limit()) is not None:
+            with portions.chunk() as rows:
+                gone = await removal(session.services.db, session.fence, before, rows, walk)
+            if not gone:
+                return
+            await portions.rest()
 
-def _before(session: Session, days: float) -> datetime:
-    return session.provider_now() - timedelta(days=days)
+    def _too_old(self) -> datetime | None:
+        days = self._session.sync.max_age_days
+        return None if days is None else self._session.provider_now() - timedelta(days=days)
+
+    def _kept_long_enough(self) -> datetime | None:
+        days = self._session.sync.deleted_retention_days
+        return None if days is None else self._session.now() - timedelta(days=days)

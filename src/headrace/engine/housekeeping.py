@@ -20,7 +20,8 @@ from headrace.engine.outage import OUTAGE
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
 from headrace.stream.events.partitions import drop_expired
-from headrace.stream.retention import drop_old_positions, purge_chunk
+from headrace.stream.portions import Portions
+from headrace.stream.retention import PurgeWalk, drop_old_positions, purge_chunk
 
 SQL = load(__package__, "housekeeping.sql")
 PURGING, PURGING_SYNCS, DELETED_SYNCS = SQL.purging, SQL.purging_syncs, SQL.deleted_syncs
@@ -32,7 +33,7 @@ _EVERY_S = 2.0
 _ACTIVITY_EVERY_S = 5.0
 _FIGURES_EVERY_S = 15.0
 _SELDOM_S = 600.0
-_CHUNKS = 20
+_PURGE_S = 1.0  # of a round, for each stream
 _BUSY_LOG = 500
 _BUSY_EVERY_S = 10.0
 _QUIET_EVERY_S = 300.0
@@ -52,6 +53,7 @@ class Housekeeping:
         self._held = held
         self._due: dict[str, float] = {}
         self._positions_due: dict[UUID, float] = {}
+        self._purges: dict[UUID, PurgeWalk] = {}
 
     async def run(self) -> None:
         """Until cancelled. The database being away ends a round, not the task."""
@@ -91,13 +93,20 @@ class Housekeeping:
         """Some chunks of each stream in turn, so that a great purge holds up no small one."""
         purging = [row["stream_id"] for row in await self._db.ingest.fetch(PURGING)]
         mine = [stream_id for stream_id in purging if self._leases.keeps_house_of(stream_id)]
-        for stream_id in mine:
-            for _ in range(_CHUNKS):
-                gone = await purge_chunk(self._db, stream_id)
-                metrics.PURGED.inc(gone)
-                if not gone:
-                    break
+        self._purges = {stream_id: self._purges.get(stream_id, PurgeWalk()) for stream_id in mine}
+        for stream_id, walk in self._purges.items():
+            await self._purge_some(stream_id, walk)
         await self._remove_deleted_syncs()
+
+    async def _purge_some(self, stream_id: UUID, walk: PurgeWalk) -> None:
+        portions, until = Portions(self._clock), self._clock.monotonic() + _PURGE_S
+        while self._clock.monotonic() < until:
+            with portions.chunk() as rows:
+                gone = await purge_chunk(self._db, stream_id, rows, walk)
+            if not gone:
+                return
+            metrics.PURGED.inc(gone)
+            await portions.rest()
 
     async def _remove_deleted_syncs(self) -> None:
         """The rows of deleted syncs go when nothing is left to be purged for them."""

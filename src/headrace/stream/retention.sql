@@ -2,15 +2,18 @@
 -- The oldest removal of the stream that still goes on.
 select purge_id, sync_id, collection_id, up_to, cause from purges where stream_id = $1 order by purge_id limit 1
 
+-- name: find_purged
+-- Some records up to the number at which the removal began; what came later, or again, stays. In the order of their
+-- index and from behind the last ones ($6, $7), so that no chunk walks over what those before it left.
+select r.record_id, r.collection_id, r.updated_idx from records r
+where r.stream_id = $1 and r.sync_id = $2 and ($3::text is null or r.collection_id = $3) and r.updated_idx <= $4
+  and ($6::text is null or (r.collection_id, r.updated_idx) > ($6, $7::bigint))
+order by r.collection_id, r.updated_idx
+limit $5
+
 -- name: purge_records
--- Some records up to the number at which the removal began; what came later, or again, stays.
-delete from records
-where stream_id = $1 and updated_idx <= $4 and record_id = any (array(
-  select r.record_id from records r
-  where r.stream_id = $1 and r.sync_id = $2 and ($3::text is null or r.collection_id = $3) and r.updated_idx <= $4
-  limit $5
-))
-returning record_id
+-- Those that have not come again meanwhile.
+delete from records where stream_id = $1 and record_id = any ($2::uuid[]) and updated_idx <= $3
 
 -- name: purge_tombstones
 -- Of a sync that is gone, its guards too.
@@ -20,14 +23,16 @@ where stream_id = $1 and updated_idx is null and record_id = any (array(
 ))
 returning record_id
 
--- name: purge_events
+-- name: find_purged_events
 -- Likewise of what happened to them.
-delete from events
-where stream_id = $1 and updated_idx <= $4 and updated_idx = any (array(
-  select e.updated_idx from events e
-  where e.stream_id = $1 and e.sync_id = $2 and ($3::text is null or e.collection_id = $3) and e.updated_idx <= $4
-  order by e.updated_idx limit $5
-))
+select e.updated_idx from events e
+where e.stream_id = $1 and e.sync_id = $2 and ($3::text is null or e.collection_id = $3)
+  and e.updated_idx > $6 and e.updated_idx <= $4
+order by e.updated_idx
+limit $5
+
+-- name: purge_events
+delete from events where stream_id = $1 and updated_idx = any ($2::bigint[])
 
 -- name: drop_dead_letters
 -- Messages set aside go with their records.
@@ -47,33 +52,53 @@ delete from sync_states where stream_id = $1 and sync_id = $2
 -- name: finish_checkpoints
 delete from checkpoints where stream_id = $1 and sync_id = $2
 
+-- name: forget_seen
+-- Some of what the sweeps of a sync that is gone had seen.
+delete from sweep_seen
+where stream_id = $1 and record_id = any (array(
+  select s.record_id from sweep_seen s
+  where s.stream_id = $1 and s.sweep_id = any (array(
+    select (c.value ->> 'sweep_id')::uuid from checkpoints c
+    where c.stream_id = $1 and c.sync_id = $2 and c.reading = 'sweep'
+  ))
+  limit $3
+)) and sweep_id = any (array(
+  select (c.value ->> 'sweep_id')::uuid from checkpoints c
+  where c.stream_id = $1 and c.sync_id = $2 and c.reading = 'sweep'
+))
+
 -- name: finish_held_deletes
 delete from held_deletes where stream_id = $1 and sync_id = $2
 
 -- name: finish_set_aside
 delete from set_aside where stream_id = $1 and sync_id = $2
 
+-- name: find_aged
+-- Records whose later time is before the limit, the oldest first, from the age $5 on. A record of which the provider
+-- tells no time at all never ages. The conditions are those of the index `records_age`.
+select r.record_id, greatest(r.upstream_created_at, r.upstream_updated_at) as moment from records r
+where r.stream_id = $1 and r.sync_id = $2 and r.updated_idx is not null
+  and (r.upstream_created_at is not null or r.version <> 0)
+  and greatest(r.upstream_created_at, r.upstream_updated_at) < $3
+  and ($5::timestamptz is null or greatest(r.upstream_created_at, r.upstream_updated_at) >= $5)
+order by greatest(r.upstream_created_at, r.upstream_updated_at)
+limit $4
+
 -- name: age_out
--- Records whose later time is before the limit. A record of which the provider tells no time at all never ages.
+-- Those that have not changed meanwhile.
 delete from records
-where stream_id = $1 and greatest(upstream_created_at, upstream_updated_at) < $3 and record_id = any (array(
-  select r.record_id from records r
-  where r.stream_id = $1 and r.sync_id = $2 and r.updated_idx is not null
-    and greatest(r.upstream_created_at, r.upstream_updated_at) < $3
-    and (r.upstream_created_at is not null or r.version <> 0)
-  limit $4
-))
-returning record_id
+where stream_id = $1 and record_id = any ($2::uuid[]) and greatest(upstream_created_at, upstream_updated_at) < $3
+
+-- name: find_deleted
+-- Records deleted upstream before the limit, and guards of that age, likewise by the index `records_deleted`.
+select r.record_id, r.appended_at as moment from records r
+where r.stream_id = $1 and r.sync_id = $2 and r.deleted and r.appended_at < $3
+  and ($5::timestamptz is null or r.appended_at >= $5)
+order by r.appended_at
+limit $4
 
 -- name: drop_deleted
--- Records deleted upstream before the limit, and guards of that age.
-delete from records
-where stream_id = $1 and deleted and appended_at < $3 and record_id = any (array(
-  select r.record_id from records r
-  where r.stream_id = $1 and r.sync_id = $2 and r.deleted and r.appended_at < $3
-  limit $4
-))
-returning record_id
+delete from records where stream_id = $1 and record_id = any ($2::uuid[]) and deleted and appended_at < $3
 
 -- name: drop_heads
 -- All but the last before the moment (from which `1h` is found) and those after it, some at a time.
