@@ -35,7 +35,7 @@ insert into credentials (org_id, id, provider, kind, properties, secret_names, s
 values ($1, $2, $3, $4, '{}', '{key}', '', $5, $5, $5, 'live', $6, $6, $6)
 """
 CLAIM = "update sync_epochs set epoch = epoch + 1 where stream_id = $1 and sync_id = $2 returning epoch, revision"
-SEARCHED = "select last_succeeded_at from collection_refreshes where org_id = $1 and credential_id = $2"
+SEARCHED = "select last_succeeded_at, refused_at from collection_refreshes where org_id = $1 and credential_id = $2"
 FENCE = "select epoch, revision from sync_epochs where stream_id = $1 and sync_id = $2"
 
 
@@ -98,8 +98,8 @@ class Holding:
     async def _see_account(self, conn: Conn) -> None:
         """The access as the account's own collections are known by now."""
         provider = self.services.providers[self.sync.provider]
-        searched_at = await conn.fetchval(SEARCHED, self.sync.org_id, self.sync.credential_id)
-        plain = replace(self.access, provider=provider, searched_at=searched_at)
+        row = await conn.fetchrow(SEARCHED, self.sync.org_id, self.sync.credential_id)
+        plain = replace(self.access, provider=provider).searched(*(row or (None, None)))
         self.access = await for_sync(conn, plain, self.sync)
 
     async def found(self) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import working
@@ -12,7 +14,9 @@ from warehouse import DEPOT, Warehouse, open_warehouse
 from headrace.db.pool import Database
 from headrace.engine.configurations import Configuration, Configurations
 from headrace.engine.leases import Lease
+from headrace.providers.salesforce import SALESFORCE
 from headrace.settings import Settings
+from headrace.testing.salesforce import SalesforceServer, Truth
 from headrace.vault import collections
 
 
@@ -118,7 +122,7 @@ async def test_a_search_that_fails_is_told_and_tried_again(db: Database) -> None
     async with open_warehouse() as warehouse:
         warehouse.fields = {"bolts": []}
         warehouse.row("north", "bolts", "b1")
-        warehouse.refused["/tables"] = 403
+        warehouse.refused["/tables"] = 404
         async with reading(db, warehouse, "bolts") as held:
 
             async def told() -> bool:
@@ -137,6 +141,94 @@ async def test_a_search_that_fails_is_told_and_tried_again(db: Database) -> None
             await held.start()
             await held.found()
             await held.read_to_the_end()
+
+
+async def refused(held: Holding) -> None:
+    """Wait until the search was refused, and hand over what is known then."""
+
+    async def told() -> bool:
+        return any("may not list" in note for note in (await held.health())["notes"])
+
+    await held.until(told)
+    await held.hand_over()
+
+
+async def test_a_search_that_is_refused_keeps_back_what_it_would_find_alone(db: Database) -> None:
+    async with open_warehouse() as warehouse:
+        warehouse.fields = {"bolts": []}
+        warehouse.row("north", "bolts", "b1")
+        warehouse.crate("north", "c1")
+        warehouse.refused["/tables"] = 403
+        async with reading(db, warehouse, "bolts", "crate") as held:
+            await refused(held)
+
+            async def crates_are_read() -> bool:
+                return await held.copy("depot:crate") == warehouse.crates
+
+            await held.until(crates_are_read)
+            warehouse.crate("north", "c2")
+            await held.until(crates_are_read)
+            health = await held.health()
+            assert health["status"] == "error"
+            assert any(note.startswith("The credential may not list the account's own") for note in health["notes"])
+            assert any(note.startswith("depot:bolts is not read") for note in health["notes"])
+            assert (await held.state())["initial_backfill_completed_at"] is None
+
+            warehouse.refused.clear()
+            await held.stop()
+            await held.start()
+            await held.found()
+            await held.read_to_the_end()
+            assert await held.copy("depot:bolts") == rows(warehouse, "north", "bolts")
+
+            async def healthy() -> bool:
+                return (await held.health())["status"] == "healthy"
+
+            await held.until(healthy)
+
+
+async def test_what_was_found_goes_on_while_the_search_is_refused(db: Database) -> None:
+    async with open_warehouse() as warehouse:
+        warehouse.fields = {"bolts": ["size"]}
+        warehouse.row("north", "bolts", "b1", size="1")
+        async with reading(db, warehouse, "bolts") as held:
+            await held.found()
+            await held.read_to_the_end()
+            warehouse.refused["/tables"] = 403
+            await search_again(held)
+            await refused(held)
+            warehouse.row("north", "bolts", "b1", size="2")
+
+            async def followed() -> bool:
+                return await held.copy("depot:bolts") == rows(warehouse, "north", "bolts", "size")
+
+            await held.until(followed)
+
+
+async def test_an_org_whose_objects_may_not_be_listed_is_read_as_far_as_it_is_declared(db: Database) -> None:
+    """Salesforce's own server: its standard objects are described one by one, the custom ones are found by the list."""
+    wanted = ["salesforce:account", "salesforce:Invoice__c"]
+    async with SalesforceServer({"Account": 20, "Invoice__c": 5}) as org:
+        truth = Truth(org.org)
+        org.faults.add("forbidden", path="*/sobjects")
+        kind = replace(SALESFORCE.kinds[0], grant=None)  # its session does not end here
+        properties = {"access_token": org.session(), "instance_url": org.base_url}
+        async with holding_at(db, org.base_url, wanted, SALESFORCE, kind, properties) as held:
+
+            async def has(key: str) -> bool:
+                return {*await held.copy(key)} == {record_id for record_id, _ in truth(key)}
+
+            await held.start()
+            await refused(held)
+            await held.until(partial(has, "salesforce:account"))
+            assert not await held.copy("salesforce:Invoice__c")
+
+            org.faults.clear("forbidden")
+            await held.stop()
+            await held.start()
+            await held.found()
+            await held.until(partial(has, "salesforce:Invoice__c"))
+            assert (await held.rows("backfill"))["salesforce:account"]["value"]["cause"] == "asked"
 
 
 async def test_a_log_that_no_longer_reaches_back_leads_to_a_fresh_backfill_and_sweep(db: Database) -> None:
@@ -177,3 +269,22 @@ async def test_a_worker_notices_that_an_account_was_searched(db: Database) -> No
     again = (await configurations.load([lease]))[sync.id]
     assert isinstance(again, Configuration)
     assert await configurations.changed({sync.id: again.mark}) == []
+
+
+async def test_a_worker_notices_that_an_account_may_not_be_searched(db: Database) -> None:
+    made = await working.make(db, "http://127.0.0.1:9", 1)
+    [sync] = made.syncs
+    configurations = Configurations(db, await working.keyring(db), {"example": working.EXAMPLE}, Settings())
+    lease = Lease(sync.stream_id, sync.id, sync.org_id, 1, 0)
+    found = (await configurations.load([lease]))[sync.id]
+    assert isinstance(found, Configuration)
+    for _ in range(2):  # the second time is no news
+        started = db.clock.now()
+        async with db.transaction() as conn:
+            await collections.start(conn, made.org_id, made.credential_id, started)
+            await collections.fail(conn, made.org_id, made.credential_id, started, "{}", db.clock.now())
+        assert await configurations.changed({sync.id: found.mark}) == [sync.id]
+        again = (await configurations.load([lease]))[sync.id]
+        assert isinstance(again, Configuration)
+        assert await configurations.changed({sync.id: again.mark}) == []
+        assert again.access.may_read

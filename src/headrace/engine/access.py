@@ -2,9 +2,9 @@
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import quote
 from uuid import UUID
 
@@ -38,9 +38,10 @@ class Access:
     `properties` include the secret ones and are left out of the repr. `account_hash` is the ledger's key: the same for
     every credential of the account, in every organisation. `offset_s` is the provider's clock against the database's
     as it was when this was loaded; `Transport.provider_now` knows the present one. `revision` is the credential's.
-    `base_url` is the development address, None where the provider's own holds. `well`: nothing speaks against it.
+    `base_url` is the development address, None where the provider's own holds. `well`: nothing speaks against it;
+    `warned`: something does, though it is not refused.
     `found` are the account's own collections that `provider` was extended by (`account_collections.py`), `searched_at`
-    is when they were last found.
+    is when they were last found, `refused_at` since when the credential may not look for them, where they never were.
     """
 
     org_id: UUID
@@ -54,8 +55,20 @@ class Access:
     revision: int = 0
     base_url: str | None = None
     well: bool = True
+    warned: bool = False
     found: tuple[AccountCollection, ...] = field(default=(), repr=False)
     searched_at: datetime | None = None
+    refused_at: datetime | None = None
+
+    def searched(self, searched_at: datetime | None, refused_at: datetime | None) -> Self:
+        """The access as the search for the account's own collections stands."""
+        return replace(self, searched_at=searched_at, refused_at=None if searched_at else refused_at)
+
+    @property
+    def may_read(self) -> bool:
+        """Whether the account's records may be read: where it has collections of its own, not before they were found,
+        since the fields of its records follow from them, or turned out to be kept from the credential."""
+        return self.provider.discovery is None or self.searched_at is not None or self.refused_at is not None
 
     def public_properties(self) -> dict[str, Any]:
         """The properties that are not secret: what a page function may know (`Context.properties`)."""
@@ -113,6 +126,7 @@ async def load_access(
         revision=credential.revision,
         base_url=base_url,
         well=credential.health_status == "ok" and not credential.health_notes,
+        warned=credential.health_status == "warn",
     )
 
 

@@ -67,7 +67,7 @@ class Assembly:
         self.readings.append(Aging(session))
         if session.access.provider.discovery is not None:
             self.readings.append(Discovery(session))
-            if session.access.searched_at is None:
+            if not session.access.may_read:
                 return
         self._add_changes(checkpoints)
         self._add_backfills(checkpoints)

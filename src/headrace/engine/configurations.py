@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -42,8 +42,9 @@ class Configuration:
 
     @property
     def mark(self) -> "Mark":
-        """Differs when either has changed, or the account's collections were searched anew."""
-        return (self.sync.updated_at, self.access.revision, self.access.searched_at)
+        """Differs when either has changed, or the account's collections were searched anew, or turned out to be kept
+        from the credential."""
+        return (self.sync.updated_at, self.access.revision, self.access.searched_at or self.access.refused_at)
 
 
 class Configurations:
@@ -92,12 +93,12 @@ class Configurations:
         wanted = await syncs.by_ids(connection, org_id, sync_ids)
         held = await credentials.by_ids(connection, org_id, {sync.credential_id for sync in wanted})
         searched = await connection.fetch(SEARCHED, org_id, [credential.id for credential in held])
-        searched_at = {row["credential_id"]: row["last_succeeded_at"] for row in searched}
+        searches = {row["credential_id"]: (row["last_succeeded_at"], row["refused_at"]) for row in searched}
         accesses: dict[UUID, Access | HeadraceError] = {}
         for credential in held:
             try:
                 access = await load_access(connection, self._keyring, self._providers, credential, self._settings)
-                accesses[credential.id] = replace(access, searched_at=searched_at.get(credential.id))
+                accesses[credential.id] = access.searched(*searches.get(credential.id, (None, None)))
             except HeadraceError as error:
                 accesses[credential.id] = error
         found: dict[UUID, Configuration | HeadraceError] = {}

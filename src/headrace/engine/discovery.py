@@ -1,8 +1,10 @@
 """The search for an account's own collections: before anything of it is read, once a day, and when somebody asks.
 
-A sync of a provider whose accounts have collections of their own reads nothing before the first search has succeeded:
+A sync of a provider whose accounts have collections of their own reads nothing before the first search is through:
 until then nobody knows the fields of its records. What a credential may not see is left out by the connector's page
-of the search, and is no fault.
+of the search, and is no fault. Where the search itself is refused for want of a permission, it keeps back only what it
+would find: the provider's fixed collections are read as they are declared, what was found before goes on, and the
+search is tried again.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -50,8 +52,9 @@ async def recorded(db: Database, org_id: UUID, credential_id: UUID, started_at: 
         yield
     except BaseException as error:
         summary = orjson.dumps({"summary": _why(error)}).decode()
+        refused_at = db.clock.now() if _is_refused(error) else None
         async with db.api.acquire() as conn:
-            await collections.fail(conn, org_id, credential_id, started_at, summary)
+            await collections.fail(conn, org_id, credential_id, started_at, summary, refused_at)
         raise
 
 
@@ -59,7 +62,8 @@ async def search(db: Database, access: Access, now: datetime, started_at: dateti
     """Find the account's collections and keep them; `now` is the present in the provider's clock.
 
     A collection that has other fields than before is read anew by every sync of the credential that has it: what it
-    holds lacks them. Raises what `run` raises, and ImplementationError.
+    holds lacks them. So is one that was read as it is declared while the search was refused. Raises what `run` raises,
+    and ImplementationError.
     """
     found = await _pages(access, now, run)
     async with db.transaction() as conn:
@@ -124,10 +128,14 @@ async def _pages(access: Access, now: datetime, run: Run) -> list[Sighting]:
 
 async def _keep(conn: Conn, access: Access, started_at: datetime, found: list[Sighting], now: datetime) -> None:
     org_id, credential_id = access.org_id, access.credential_id
+    earlier = await collections.refresh_of(conn, org_id, credential_id, now)
+    refused = earlier is not None and earlier.last_succeeded_at is None and earlier.refused_at is not None
     before = {each.id: each for each in await collections.list_(conn, org_id, credential_id)}
     await collections.succeed(conn, org_id, credential_id, access.provider.slug, started_at, found, now)
     after = await collections.list_(conn, org_id, credential_id)
     changed = {each.id for each in after if each.id in before and _fields(each) != _fields(before[each.id])}
+    if refused:
+        changed |= {each.id for each in after if access.provider.collection(each.id) is not None}
     if changed:
         ids = [row["id"] for row in await conn.fetch(SYNCS_WITH, org_id, credential_id, sorted(changed))]
         for sync in sorted(await syncs.by_ids(conn, org_id, ids), key=lambda each: each.id):
@@ -151,8 +159,14 @@ def _sighting(found: Found) -> Sighting:
     )
 
 
+def _is_refused(error: BaseException) -> bool:
+    return isinstance(error, ReadFailed) and error.fault.kind == "permission"
+
+
 def _why(error: BaseException) -> str:
     match error:
+        case ReadFailed() if _is_refused(error):
+            return f"The credential may not list the account's own collections: {error.fault.message}"
         case ReadFailed():
             return f"The provider failed: {error.fault.message}"
         case HeadraceError():

@@ -61,7 +61,7 @@ class Health:
         name = name_of(reading, scope)
         earlier = self.problems.get(name)
         failures = 1 if earlier is None else earlier.failures + 1
-        status, note, whole = _told(name, error, access)
+        status, note, whole = _told(reading, name, error, access)
         least, most = (LEAST_RETRY, MOST_RETRY) if status == "warning" else (LEAST_PROBE, MOST_PROBE)
         retry_at = now + back_off(failures, least, most)
         if isinstance(error, ReadFailed) and error.retry_at is not None:
@@ -169,6 +169,11 @@ def name_of(reading: str, scope: str) -> str:
 def _missing_note(key: str, session: Session) -> str:
     if session.access.provider.discovery is None:
         return f"{key} is no collection of this release's connector. Take it away: PATCH /v1/syncs/{session.sync.id}."
+    if session.access.refused_at is not None:
+        return (
+            f"{key} is not read: it is one of the account's own collections, which the credential may not list. Grant "
+            f"that at the provider, or take it away: PATCH /v1/syncs/{session.sync.id}."
+        )
     return (
         f"{key} was not found in the account, so it is not read. See that the credential may see it there, or take it "
         f"away: PATCH /v1/syncs/{session.sync.id}. GET /v1/collections/{session.access.credential_id} lists what is "
@@ -176,7 +181,7 @@ def _missing_note(key: str, session: Session) -> str:
     )
 
 
-def _told(name: str, error: Exception, access: Access) -> tuple[Status, str, bool]:
+def _told(reading: str, name: str, error: Exception, access: Access) -> tuple[Status, str, bool]:
     """Status, note, and whether it stands in the way of every reading."""
     if not isinstance(error, ReadFailed):
         if isinstance(error, HeadraceError):
@@ -192,6 +197,12 @@ def _told(name: str, error: Exception, access: Access) -> tuple[Status, str, boo
             f"The provider refuses the credential: {message}. Reconnect: PATCH /v1/credentials/{access.credential_id}."
         )
         return "error", note, True
+    if kind == "permission" and reading == "discovery":
+        note = (
+            f"The credential may not list the account's own collections: {message}. Grant that at the provider; it is "
+            "tried again within the hour. The collections that are known go on."
+        )
+        return "error", note, False
     if kind == "permission":
         return "error", f"{name}: the credential is not allowed to: {message}. Grant it at the provider.", False
     if kind in ("rate", "quota"):

@@ -115,8 +115,7 @@ class Session:
     def __post_init__(self) -> None:
         provider = self.access.provider
         known = [found for found in map(provider.collection, self.sync.collection_ids) if found is not None]
-        searched = provider.discovery is None or self.access.searched_at is not None
-        self.missing = frozenset(self.sync.collection_ids if searched else ()) - {each.id for each in known}
+        self.missing = frozenset(self.sync.collection_ids if self.access.may_read else ()) - {each.id for each in known}
         self.wanted = frozenset(collection.id for collection in known)
         self.reads = provider.reads(self.wanted)
         canons: dict[str, Canon] = {collection.id: collection.canon for collection in known}

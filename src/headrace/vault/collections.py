@@ -51,12 +51,14 @@ class AccountCollection:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """How the search stands. `error` is JSON text."""
+    """How the search stands. `error` is JSON text; `refused_at` since when the provider refuses it for want of a
+    permission, None while it does not."""
 
     status: Literal["processing", "succeeded", "failed"]
     last_started_at: datetime | None
     last_succeeded_at: datetime | None
     error: str | None
+    refused_at: datetime | None = None
 
 
 async def start(
@@ -74,7 +76,7 @@ async def refresh_of(conn: Conn, org_id: UUID, credential_id: UUID, now: datetim
         return None
     if row["status"] == "processing" and row["last_started_at"] < now - LONGEST_REFRESH:
         left = '{"summary": "The process that refreshed was stopped. Start the refresh again."}'
-        return Refresh("failed", row["last_started_at"], row["last_succeeded_at"], left)
+        return Refresh("failed", row["last_started_at"], row["last_succeeded_at"], left, row["refused_at"])
     return Refresh(**row)
 
 
@@ -103,12 +105,15 @@ async def succeed(
             sighting.scope,
         )
     await conn.execute(FORGET_UNSEEN, org_id, credential_id, now)
-    await conn.execute(END, org_id, credential_id, started_at, "succeeded", now, None)
+    await conn.execute(END, org_id, credential_id, started_at, "succeeded", now, None, None)
 
 
-async def fail(conn: Conn, org_id: UUID, credential_id: UUID, started_at: datetime, error: str) -> None:
-    """The refresh that began then came to nothing; `error` is JSON text. What was known before stays known."""
-    await conn.execute(END, org_id, credential_id, started_at, "failed", None, error)
+async def fail(
+    conn: Conn, org_id: UUID, credential_id: UUID, started_at: datetime, error: str, refused_at: datetime | None = None
+) -> None:
+    """The refresh that began then came to nothing; `error` is JSON text, `refused_at` the present where a permission
+    was missing. What was known before stays known."""
+    await conn.execute(END, org_id, credential_id, started_at, "failed", None, error, refused_at)
 
 
 async def list_(conn: Conn, org_id: UUID, credential_id: UUID) -> list[AccountCollection]:

@@ -6,12 +6,14 @@ where collection_refreshes.status <> 'processing' or collection_refreshes.last_s
 returning last_started_at
 
 -- name: refresh
-select status, last_started_at, last_succeeded_at, error
+select status, last_started_at, last_succeeded_at, error, refused_at
 from collection_refreshes where org_id = $1 and credential_id = $2
 
 -- name: end_refresh
--- Only the refresh that began then may say how it ended.
-update collection_refreshes set status = $4, last_succeeded_at = coalesce($5, last_succeeded_at), error = $6
+-- Only the refresh that began then may say how it ended. Being refused lasts from the first time to the next success.
+update collection_refreshes set
+  status = $4, last_succeeded_at = coalesce($5, last_succeeded_at), error = $6,
+  refused_at = case when $5::timestamptz is null then coalesce(refused_at, $7) end
 where org_id = $1 and credential_id = $2 and last_started_at = $3 and status = 'processing'
 
 -- name: known_id
