@@ -81,6 +81,12 @@ VARIANTS = [
     Variant(
         "stripe_oauth2", holds={"stripe_user_id": "acct_1", "test": False}, secret=("access_token", "refresh_token")
     ),
+    Variant(
+        "stripe_oauth2",
+        {"scope": "stripe_apps"},
+        {"stripe_user_id": "acct_1", "scope": "stripe_apps"},
+        secret=("access_token", "refresh_token"),
+    ),
     Variant("workday_oauth2", {"tenant": "acme"}, {"tenant": "acme"}),
 ]
 

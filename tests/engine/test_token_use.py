@@ -3,6 +3,8 @@
 import os
 from collections.abc import AsyncIterator, Generator
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from yarl import URL
 
 from headrace.db.pool import Database
 from headrace.engine.access import Access, reloader
+from headrace.engine.credential_health import CredentialHealth
 from headrace.engine.pace import Pace, Priority
 from headrace.engine.transport import ReadFailed, Transport
 from headrace.engine.wire import Answer
@@ -104,6 +107,32 @@ async def test_a_credential_that_is_refused_says_so_and_is_well_again(
         )  # fmt: skip
     assert (await whoami(transport, who))["id"] == "usr1"
     assert await health(db, held) == ("ok", 0)
+
+
+async def test_that_a_grant_ends_soon_is_not_unsaid_by_an_answer(
+    db: Database, transport: Transport, asking: Asker, server: AuthorizationServer
+) -> None:
+    server.behaviour.grant_lives_s = 3 * 86_400
+    held = await granted(asking, server)
+    await whoami(transport, await asking.load(held.org_id, held.id))
+    assert await health(db, held) == ("warn", 1)
+    await whoami(transport, await asking.load(held.org_id, held.id))
+    assert await health(db, held) == ("warn", 1)
+
+
+async def test_an_end_that_answers_tell_of_is_warned_of_and_taken_back(
+    db: Database, asking: Asker, server: AuthorizationServer
+) -> None:
+    held = await granted(asking, server)
+    who = await asking.load(held.org_id, held.id)
+    good, now = Response(200, b"{}", db.clock.now()), db.clock.now()
+    for days, expected in ((30, ("ok", 0)), (3, ("warn", 1)), (90, ("ok", 0))):
+        told = replace(who, kind=replace(who.kind, ends=partial(lambda end, _: end, now + timedelta(days=days))))
+        in_each_process = [CredentialHealth(db), CredentialHealth(db)]
+        for process in in_each_process:
+            await process.worked(told, good, minted=False)
+        assert await health(db, held) == expected
+        who = await asking.load(held.org_id, held.id)
 
 
 class Recorder:

@@ -19,7 +19,7 @@ from headrace.engine.exchanges import Exchanges
 from headrace.engine.idle_grants import refresh_idle
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
-from headrace.engine.tokens import NoToken, Tokens
+from headrace.engine.tokens import NoToken, Tokens, _outlook
 from headrace.engine.transport import Transport
 from headrace.ids import uuid7
 from headrace.providers.airtable.access import OAUTH2
@@ -263,6 +263,24 @@ async def test_a_grant_that_ends_soon_says_so_ahead(asking: Asker, server: Autho
     server.behaviour.grant_lives_s = 90 * 86_400
     await asking.token(held.org_id, held.id, refused=first)
     assert await health(asking, held) == ("ok", ())
+
+
+async def test_a_grant_that_lives_on_by_being_used_is_not_about_to_end(
+    asking: Asker, server: AuthorizationServer
+) -> None:
+    """Airtable's unused grants die after 60 days, so they are never left for more than 30: seven days are soon. Of one
+    that dies after a week, half of that is."""
+    held = await granted(asking, server)
+    access = await asking.load(held.org_id, held.id)
+    token = await asking.tokens.ready(access)
+    made = asking.tokens.kept(access)
+    assert made is not None
+    now = asking.db.clock.now()
+    week = replace(access.kind, idle_life_s=7 * 86_400.0)
+    for days, expected in ((6.9, "ok"), (3.6, "ok"), (3.4, "warn")):
+        minted = Minted(token.properties["access_token"], grant_lives_s=days * 86_400)
+        assert _outlook(access.provider, week, made, minted, now)[0] == expected
+        assert _outlook(access.provider, access.kind, made, minted, now)[0] == "warn"
 
 
 async def test_the_apps_refusal_is_the_apps(asking: Asker, server: AuthorizationServer) -> None:

@@ -17,7 +17,9 @@ from headrace.http import Request, Response
 from headrace.providers import installed
 from headrace.providers.kit import Account, CredentialKind, Provider, Refused
 from headrace.providers.kit.jwt import rs256
+from headrace.providers.kit.oauth import grant_life_s
 from headrace.providers.kit.oauth1 import Signer
+from headrace.providers.quickbooks.access import _TOKENS as QUICKBOOKS_TOKENS
 from headrace.vault.grants import ACCESS_TOKEN, App, GrantRefused
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -232,3 +234,30 @@ def test_an_instance_that_is_none_of_the_providers_is_refused(url: str) -> None:
     answer = orjson.dumps({"access_token": "a", "instance_url": url})
     with pytest.raises(Refused):
         steps.send(Response(200, answer, NOW))
+
+
+def ends(text: str) -> datetime | None:
+    response = Response(200, b"{}", NOW, {"github-authentication-token-expiration": text} if text else {})
+    return found("github_token")[1].ends(response)
+
+
+def test_github_tells_when_a_token_ends() -> None:
+    moment = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
+    assert ends("2026-12-01 09:30:00 UTC") == ends("2026-12-01 10:30:00 +0100") == moment
+    assert ends("") is ends("soon") is None
+
+
+def test_netsuites_refresh_token_says_itself_when_it_ends() -> None:
+    grant = found("netsuite_oauth2")[1].grant
+    assert grant is not None
+    claims = base64.urlsafe_b64encode(orjson.dumps({"exp": 1796000000})).rstrip(b"=").decode()
+    assert grant.ends({"refresh_token": f"head.{claims}.sig"}) == datetime.fromtimestamp(1796000000, UTC)
+    for other in ("", "opaque", "a.b.c", "head..sig", f"head.{base64.urlsafe_b64encode(b'[1]').decode()}.sig"):
+        assert grant.ends({"refresh_token": other}) is None
+
+
+def test_of_two_ends_of_a_grant_the_nearer_one_counts() -> None:
+    assert grant_life_s({}) is None
+    assert grant_life_s({"refresh_token_expires_in": "60"}) == 60
+    assert grant_life_s({"x_refresh_token_expires_in": 8726400, "x_refresh_token_hard_expires_in": 86400}) == 86400
+    assert QUICKBOOKS_TOKENS.headers == {"x-include-refresh-token-hard-expires-in": "true"}

@@ -1,5 +1,6 @@
-"""The health of credentials from what requests meet: refused, and well again."""
+"""The health of credentials from what requests meet: refused, well again, and about to end."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -7,10 +8,24 @@ import structlog
 from headrace.db.pool import Database
 from headrace.engine.access import Access
 from headrace.engine.outage import OUTAGE
-from headrace.providers.kit import Fault
+from headrace.http import Response
+from headrace.providers.kit import Fault, Provider
 from headrace.vault import credentials
 
 log = structlog.get_logger(__name__)
+
+SOON = timedelta(days=7)
+
+Health = tuple[str, tuple[str, ...]]
+"""(status, notes)"""
+
+
+def outlook(provider: Provider, ends: datetime | None, now: datetime, soon: timedelta = SOON) -> Health:
+    """The health of a credential that works: well, or about to end whatever is done here. `ends` None: nobody knows."""
+    if ends is None or ends > now + soon:
+        return "ok", ()
+    day = ends.date().isoformat()
+    return "warn", (f"{provider.name} lets this access end on {day}: connect the account again before.",)
 
 
 class CredentialHealth:
@@ -18,17 +33,24 @@ class CredentialHealth:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._well: dict[UUID, bool] = {}
+        self._told: dict[UUID, str] = {}
 
-    async def worked(self, access: Access) -> None:
-        """A request with it was answered well."""
-        if self._well.get(access.credential_id, access.well):
+    async def worked(self, access: Access, response: Response, *, minted: bool) -> None:
+        """A request with it was answered well. What was said when its token was `minted` here stands: a good answer
+        does not tell that the grant goes on."""
+        told = self._told.get(access.credential_id)
+        if told is None:
+            told = "ok" if access.well or (minted and access.warned) else ""
+        ends = access.kind.ends(response)
+        if ends is None and told == "ok":
             return
-        await self._set(access, "ok", ())
+        status, notes = outlook(access.provider, ends, self._db.clock.now())
+        if status != told:
+            await self._set(access, status, notes)
 
     async def refused(self, access: Access, fault: Fault) -> None:
         """The provider does not take it, however it was renewed."""
-        if self._well.get(access.credential_id) is False:
+        if self._told.get(access.credential_id) == "error":
             return
         note = (
             f"{access.provider.name} refuses it: {fault.message}. Give what holds now to PATCH /v1/credentials/{{id}}, "
@@ -44,4 +66,4 @@ class CredentialHealth:
         except OUTAGE as error:
             log.info("credential_health_put_off", error=type(error).__name__)
         else:
-            self._well[access.credential_id] = status == "ok"
+            self._told[access.credential_id] = status

@@ -14,6 +14,7 @@ import structlog
 from headrace.db.pool import Database
 from headrace.engine import metrics
 from headrace.engine.access import Access
+from headrace.engine.credential_health import SOON, Health, outlook
 from headrace.engine.exchanges import MINT_S, Exchanges, Unanswered
 from headrace.errors import HeadraceError, NotFound
 from headrace.providers.kit import CredentialKind, Fault, Provider
@@ -31,7 +32,6 @@ _LOOK_S = 0.1
 _PAUSE_S = 1.0
 """Between a refusal and the second try: long enough for another process's rotation to have settled at the provider."""
 _MUST_BEGIN_S = TURN.total_seconds() - 2 * MINT_S - _PAUSE_S - 2.0
-_ENDS_SOON_S = 7 * 86_400.0
 _PATIENCE_S = 2 * TURN.total_seconds()
 
 
@@ -186,7 +186,7 @@ class Tokens:
             now = self._clock.now()
             token = await tokens.keep(conn, self._keyring, kind, turn, minted, now)
             if token is not None:
-                status, notes = _outlook(provider, minted, now)
+                status, notes = _outlook(provider, kind, token, minted, now)
                 await credentials.set_health(conn, token.credential.org_id, token.credential.id, status, notes, now)
         metrics.TOKENS.labels(provider.slug, "made" if token is not None else "dropped").inc()
         log.info("token_made", provider=provider.slug, credential_id=str(turn.credential.id), kept=token is not None)
@@ -218,12 +218,13 @@ class Tokens:
             await tokens.end_turn(conn, turn, unsent=unsent)
 
 
-def _outlook(provider: Provider, minted: Minted, now: datetime) -> tuple[str, tuple[str, ...]]:
-    """The health of a credential whose token was made: well, or about to end whatever is done here."""
-    if minted.grant_lives_s is None or minted.grant_lives_s > _ENDS_SOON_S:
-        return "ok", ()
-    day = (now + timedelta(seconds=minted.grant_lives_s)).date().isoformat()
-    return "warn", (f"{provider.name} lets this access end on {day}: connect the account again before.",)
+def _outlook(provider: Provider, kind: CredentialKind, token: Token, minted: Minted, now: datetime) -> Health:
+    """The health of a credential whose token was made. A grant that lives on by being used is never left alone for
+    more than half of its idle life: one that has less than that left does end."""
+    told = None if minted.grant_lives_s is None else now + timedelta(seconds=minted.grant_lives_s)
+    written = kind.grant.ends(token.properties) if kind.grant is not None else None
+    soon = SOON if kind.idle_life_s is None else min(SOON, timedelta(seconds=kind.idle_life_s / 2))
+    return outlook(provider, min((each for each in (told, written) if each is not None), default=None), now, soon)
 
 
 def _asking_for_help(provider: Provider, kind: CredentialKind, turn: Turn, refused: GrantRefused) -> str:

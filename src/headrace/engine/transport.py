@@ -184,7 +184,8 @@ class _Call:
             self._tell(done.fault)
             if done.fault is None:
                 assert done.response is not None
-                await self._t._health.worked(self._access)
+                minted = self._t.tokens is not None and self._t.tokens.kept(self._access) is not None
+                await self._t._health.worked(self._access, done.response, minted=minted)
                 return done.response
             fault = done.fault
             if fault.kind in ("rate", "quota"):

@@ -71,7 +71,7 @@ class Grant:
     token is used up by minting, and the answer brings its successor (RFC 6749 §6, rotation). `replays`: a spent refresh
     token is answered again for a while, so that a lost answer can be asked for once more. `life_s` is how long an
     access token is taken to live where its answer does not tell. `hosts` are those of the token endpoint, beside the
-    provider's.
+    provider's. `ends` is when the grant itself says that it ends, None where it says nothing.
     """
 
     mint: Callable[[Properties, App | None, datetime], Minting]
@@ -80,6 +80,7 @@ class Grant:
     replays: bool = False
     life_s: float = 3600.0
     hosts: tuple[str, ...] = ()
+    ends: Callable[[Properties], datetime | None] = lambda properties: None
 
     def applies(self, properties: Properties) -> bool:
         return all(properties.get(name) for name in self.of)

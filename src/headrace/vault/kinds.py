@@ -57,6 +57,8 @@ class CredentialKind:
     aliases: Mapping[str, str] = field(default_factory=dict)
     older_names: tuple[str, ...] = ()
     """Older spellings of the kind itself."""
+    ends: Callable[[Response], datetime | None] = lambda response: None
+    """When the secret itself ends, as an answer to a request with it tells; None where it does not."""
     idle_life_s: float | None = None
     needs_oauth_app: bool = False
     grant: Grant | None = None

@@ -122,6 +122,16 @@ def _verify_token(held: Properties, now: datetime) -> Generator[Request, Respons
     return Account(id=str(response.json()["login"]), narrow=True)
 
 
+def _token_ends(response: Response) -> datetime | None:
+    """`GitHub-Authentication-Token-Expiration`, in every answer to a personal access token that has an end: a time with
+    the name of its zone or with its offset (as https://github.com/google/go-github reads it)."""
+    told = response.headers.get("github-authentication-token-expiration", "").replace(" UTC", " +0000")
+    try:
+        return datetime.strptime(told, "%Y-%m-%d %H:%M:%S %z")
+    except ValueError:
+        return None
+
+
 def _install(app: App, told: Properties, now: datetime) -> Generator[Request, Response, str]:
     """Where the app is installed: `html_url` of GET /app, and /installations/new below it."""
     answer = _object((yield _as_app(f"{at(told, HOST).rstrip('/')}/app", app, now)))
@@ -194,6 +204,7 @@ TOKEN = CredentialKind(
     secret=frozenset({"token"}),
     sign=bearer("token"),
     verify=_verify_token,
+    ends=_token_ends,
 )
 
 KINDS = (APP, TOKEN)

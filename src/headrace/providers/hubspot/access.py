@@ -72,7 +72,8 @@ def _verify_private(held: Properties, now: datetime) -> Generator[Request, Respo
 
 
 def _learn(answer: Mapping[str, Any]) -> Properties:
-    """The newer token endpoint tells the portal and the scopes; the older one does not."""
+    """The portal and the scopes, which the answer tells since August 2025 (https://developers.hubspot.com/changelog,
+    "Additional details returned when generating OAuth access tokens")."""
     learned: dict[str, Any] = {}
     if isinstance(answer.get("hub_id"), int):
         learned["hub_id"] = answer["hub_id"]
@@ -81,7 +82,8 @@ def _learn(answer: Mapping[str, Any]) -> Properties:
     return learned
 
 
-_TOKENS = TokenEndpoint(fixed("https://api.hubapi.com/oauth/v1/token"), learn=_learn)
+_TOKENS = TokenEndpoint(fixed("https://api.hubapi.com/oauth/2026-03/token"), learn=_learn)
+"""The one before, `/oauth/v1/token`, goes in February 2027 (https://developers.hubspot.com/changelog/v1-oauth-api-deprecation)."""
 
 
 def _parameters(app: App, told: Properties) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
-"""JSON Web Tokens that an app signs to speak for itself (RFC 7515, RFC 7519)."""
+"""JSON Web Tokens (RFC 7515, RFC 7519): those that an app signs to speak for itself, and the end of those it holds."""
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -23,6 +24,17 @@ def rs256(private_key: str, claims: Mapping[str, Any]) -> str:
     body = _part(orjson.dumps(dict(claims)))
     signature = _key(private_key).sign(f"{head}.{body}".encode(), PKCS1v15(), SHA256())
     return f"{head}.{body}.{_part(signature)}"
+
+
+def expires_at(token: str) -> datetime | None:
+    """When a token says that it ends (its claim `exp`); None for what is no such token or says nothing. Its signature
+    is not looked at: nothing may be decided by this but what to tell its owner."""
+    parts = token.split(".")
+    try:
+        claims = orjson.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return datetime.fromtimestamp(claims["exp"], UTC)
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _key(pem: str) -> RSAPrivateKey:

@@ -6,7 +6,7 @@ development `base_url`, the endpoint's path is asked for there.
 
 from base64 import b64encode
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,6 +19,7 @@ from headrace.vault.grants import REFRESH_TOKEN, App, Code, GrantRefused, Minted
 _TOLD = (400, 401, 403, 404)
 """Statuses with which token endpoints explain a refusal (RFC 6749 §5.2); others are faults of the moment."""
 _APP_REFUSED = ("invalid_client", "unauthorized_client", "incorrect_client_credentials", "invalid_client_id")
+_GRANT_LIVES = ("refresh_token_expires_in", "x_refresh_token_expires_in", "x_refresh_token_hard_expires_in")
 _GRANT_REFUSED = ("invalid_grant", "bad_refresh_token", "bad_verification_code", "access_denied")
 
 
@@ -55,7 +56,7 @@ class TokenEndpoint:
     `url(properties)` is where it is. `client_auth` says how the app proves itself: `basic` in the header, `body` among
     the parameters, `secret` there without its id, `key` by the secret alone as the user of `basic`. `encoding` is that
     of the parameters. `learn` picks from the answer the properties to be kept; the refresh token of the answer is kept
-    always, since any provider may send a new one.
+    always, since any provider may send a new one. `headers` are sent along.
     """
 
     url: Callable[[Properties], str]
@@ -63,6 +64,7 @@ class TokenEndpoint:
     encoding: Literal["form", "json"] = "form"
     learn: Callable[[Mapping[str, Any]], Properties] = lambda answer: {}
     parameters: Callable[[Properties], Mapping[str, str]] = lambda properties: {}
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def refresh(self, properties: Properties, app: App | None, now: datetime) -> Minting:
         """A new access token for the refresh token (RFC 6749 §6)."""
@@ -86,7 +88,7 @@ class TokenEndpoint:
         if app is None:
             raise GrantRefused("no OAuth app is named through which it could be refreshed", "app")
         form = {**given, **self.parameters(properties)}
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json", **self.headers}
         if self.client_auth == "body":
             form |= {"client_id": app.client_id, "client_secret": app.client_secret}
         elif self.client_auth == "secret":
@@ -140,8 +142,9 @@ def life_s(answer: Mapping[str, Any]) -> float | None:
 
 
 def grant_life_s(answer: Mapping[str, Any]) -> float | None:
-    """How long the refresh token lives, as some tell it (`refresh_token_expires_in`, `x_refresh_token_expires_in`)."""
-    return _seconds(answer.get("refresh_token_expires_in", answer.get("x_refresh_token_expires_in")))
+    """How long the grant lives, as some tell it: until it must be used again, or in all; the shorter of both."""
+    told = [_seconds(answer.get(name)) for name in _GRANT_LIVES]
+    return min((each for each in told if each is not None), default=None)
 
 
 def _seconds(told: Any) -> float | None:

@@ -1,7 +1,7 @@
 """How Linear is reached: addresses, credentials, what its refusals mean, how often it may be asked.
 
-Sources: https://linear.app/developers (OAuth 2.0 authentication, GraphQL, rate limiting), the GraphQL schema of
-@linear/sdk.
+Sources: https://linear.app/developers (OAuth 2.0 authentication: https://linear.app/developers/oauth-2-0-authentication
+with PKCE and refresh tokens; GraphQL, rate limiting), the GraphQL schema of @linear/sdk.
 """
 
 import hashlib

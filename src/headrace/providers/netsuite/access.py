@@ -1,8 +1,9 @@
 """How NetSuite's REST services are reached: addresses, credentials, what its refusals mean, how often it may be asked.
 Not proven against the live system.
 
-Sources: https://docs.oracle.com/en/cloud/saas/netsuite (token-based authentication, OAuth 2.0, SuiteTalk REST web
-services, concurrency governance).
+Sources: https://docs.oracle.com/en/cloud/saas/netsuite/ns-online-help (token-based authentication, SuiteTalk REST web
+services, concurrency governance; of OAuth 2.0: section_158081952044, the token request with `client_id:client_secret`
+in Basic and PKCE; section_158082518856, the refresh; section_158255317571, what the tokens say of themselves).
 """
 
 from collections.abc import Generator, Mapping
@@ -24,6 +25,7 @@ from headrace.providers.kit import (
 )
 from headrace.providers.kit.auth import bearer
 from headrace.providers.kit.forms import REFRESH_TOKEN, properties, text
+from headrace.providers.kit.jwt import expires_at
 from headrace.providers.kit.oauth import TokenEndpoint, address, at
 from headrace.providers.kit.oauth1 import Signer
 from headrace.providers.kit.refusals import by_status, words
@@ -116,8 +118,11 @@ OAUTH2 = CredentialKind(
     account_of=_realm,
     idle_life_s=7 * 86_400,
     needs_oauth_app=True,
-    # Whether a refresh token is spent is a switch of the integration record.
-    grant=Grant(_TOKENS.refresh, spends=True, life_s=3600),
+    # A confidential client's refresh token stays and ends after seven days, a public one's is good for one use: that
+    # depends on the integration record. Both are JSON Web Tokens, which say when they end.
+    grant=Grant(
+        _TOKENS.refresh, spends=True, life_s=3600, ends=lambda held: expires_at(str(held.get("refresh_token", "")))
+    ),
     link=Link(
         address=address(
             lambda told: at(told, f"https://{_subdomain(told)}.app.netsuite.com/app/login/oauth2/authorize.nl")

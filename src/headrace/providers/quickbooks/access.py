@@ -1,6 +1,8 @@
 """How QuickBooks Online is reached: addresses, credentials, what its refusals mean, how often it may be asked.
 
-Sources: https://developer.intuit.com/app/developer/qbo/docs (OAuth 2.0, sandboxes, error codes, API call limits).
+Sources: https://developer.intuit.com/app/developer/qbo/docs (OAuth 2.0 and its FAQ, sandboxes, error codes, API call
+limits); for the end of refresh tokens the release notes of Intuit's SDKs (https://github.com/intuit/QuickBooks-V3-Java-SDK,
+v6.5.4: `x_refresh_token_hard_expires_in`).
 """
 
 from collections.abc import Generator, Mapping
@@ -77,7 +79,12 @@ def _parameters(app: App, told: Properties) -> Mapping[str, str]:
     return {"scope": "com.intuit.quickbooks.accounting"}
 
 
-_TOKENS = TokenEndpoint(fixed("https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"), client_auth="basic")
+_TOKENS = TokenEndpoint(
+    fixed("https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"),
+    client_auth="basic",
+    # Every grant ends after five years, however it is used; asked for so, the answer tells what is left of them.
+    headers={"x-include-refresh-token-hard-expires-in": "true"},
+)
 
 OAUTH2 = CredentialKind(
     kind="quickbooks_oauth2",

@@ -139,7 +139,8 @@ OAUTH2 = CredentialKind(
     needs_oauth_app=True,
     # No answer tells how long a token lives: the session's idle time, 15 minutes to 24 hours, two by default. So it is
     # renewed when it is refused, and an hour is only the time after which it is not trusted unasked.
-    # Rotation of refresh tokens is a switch of the connected app.
+    # Rotation of refresh tokens is a switch of the app (https://help.salesforce.com, "OAuth 2.0 Refresh Token Flow");
+    # PKCE must be on in apps of partners (https://developer.salesforce.com, "Secure Your Connected Apps").
     grant=Grant(_TOKENS.refresh, spends=True, life_s=3600),
     link=Link(
         address=address(lambda told: at(told, f"{_login_host(told)}/services/oauth2/authorize")),

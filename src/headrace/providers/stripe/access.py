@@ -30,9 +30,9 @@ from headrace.providers.kit import (
     retry_after_s,
 )
 from headrace.providers.kit.auth import bearer
-from headrace.providers.kit.oauth import TokenEndpoint, address, fixed
+from headrace.providers.kit.oauth import TokenEndpoint, address, at, fixed
 from headrace.providers.kit.rows import Picker
-from headrace.vault.grants import Grant, Link
+from headrace.vault.grants import App, Code, Grant, Link, Minting
 
 VERSION = "2026-10-28.endive"
 """The API version that is asked for, whatever the account's default: the one of stripe-python 16.1.0
@@ -150,6 +150,27 @@ def _learn(answer: Mapping[str, Any]) -> Properties:
 
 _CONNECT = TokenEndpoint(fixed("https://connect.stripe.com/oauth/token"), client_auth="secret", learn=_learn)
 _APP_TOKENS = TokenEndpoint(fixed("https://api.stripe.com/v1/oauth/token"), client_auth="key", learn=_learn)
+_CONNECT_LINK = "https://connect.stripe.com/oauth/authorize"
+_APP_LINK = "https://marketplace.stripe.com/oauth/v2/authorize"
+"""Stripe Apps are installed elsewhere than Connect's accounts are connected, and their tokens made elsewhere
+(https://docs.stripe.com/stripe-apps/api-authentication/oauth, https://docs.stripe.com/connect/oauth-reference)."""
+
+
+def _of_app(held: Properties) -> bool:
+    """Whether the grant is a Stripe App's: the scope of all of these is `stripe_apps`, what they may do stands in the
+    app's manifest. Connect's scopes are `read_only` and `read_write`."""
+    return held.get("scope") == "stripe_apps"
+
+
+def _refresh(held: Properties, app: App | None, now: datetime) -> Minting:
+    """Where no scope was given, it is an App's: only those need it."""
+    tokens = _APP_TOKENS if _of_app(held) or not held.get("scope") else _CONNECT
+    return tokens.refresh(held, app, now)
+
+
+def _exchange(code: Code, app: App, told: Properties, now: datetime) -> Minting:
+    return (_APP_TOKENS if _of_app(told) else _CONNECT).exchange(code, app, told, now)
+
 
 OAUTH2 = CredentialKind(
     kind="stripe_oauth2",
@@ -158,7 +179,11 @@ OAUTH2 = CredentialKind(
         stripe_user_id={"type": "string", "title": "Account id", "pattern": "^acct_.+"},
         access_token={"type": "string", "title": "Access token", "description": "The connected account's own key."},
         refresh_token={"type": "string", "title": "Refresh token"},
-        scope={"type": "string", "title": "Scope", "description": "read_only or read_write."},
+        scope={
+            "type": "string",
+            "title": "Scope",
+            "description": "read_only or read_write; stripe_apps of a Stripe App.",
+        },
         test=_TEST,
     ),
     secret=frozenset({"access_token", "refresh_token"}),
@@ -168,13 +193,13 @@ OAUTH2 = CredentialKind(
     contradictions=_contradictions("access_token"),
     account_of=lambda properties: str(properties["stripe_user_id"]) if properties.get("stripe_user_id") else None,
     older_names=("stripe_oauth",),
-    # Tokens of Stripe Apps live an hour, and their refresh tokens are spent (https://docs.stripe.com/stripe-apps/api-
-    # authentication/oauth). Those of Connect have no end: then there is nothing to refresh until it is taken back.
-    grant=Grant(_APP_TOKENS.refresh, spends=True, life_s=3600, hosts=("connect.stripe.com",)),
+    # Tokens of Stripe Apps live an hour, and their refresh tokens are spent. Those of Connect have no end: then there
+    # is nothing to refresh until it is taken back.
+    grant=Grant(_refresh, spends=True, life_s=3600, hosts=("connect.stripe.com",)),
     link=Link(
-        address=address(fixed("https://connect.stripe.com/oauth/authorize")),
-        exchange=_CONNECT.exchange,
-        parameters=lambda app, told: {"scope": "read_only"},
+        address=address(lambda told: at(told, _APP_LINK if _of_app(told) else _CONNECT_LINK)),
+        exchange=_exchange,
+        parameters=lambda app, told: {} if _of_app(told) else {"scope": str(told.get("scope") or "read_only")},
     ),
 )
 

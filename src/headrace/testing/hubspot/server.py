@@ -96,7 +96,7 @@ class HubspotServer(ProviderServer):
     def answer(self, call: Call) -> Reply:
         if len(call.path) + len(call.raw_query) + 1 > LONGEST_URI:
             return Reply(414, b"<html><body>414 Request-URI Too Large</body></html>", content_type="text/html")
-        if call.path == "/oauth/v1/token":
+        if call.path == "/oauth/2026-03/token":
             return self._mint(dict(call.form))
         token = _token(call)
         if not token.startswith(("pat-", "at-")):

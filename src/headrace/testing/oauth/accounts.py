@@ -55,4 +55,6 @@ def beside_token(path: str, account: str) -> dict[str, Any]:
         return {"scope": "read_orders,read_products"}
     if path == "/oauth/token":
         return {"scope": "read", "stripe_user_id": account, "livemode": True}
+    if path == "/v1/oauth/token":
+        return {"scope": "stripe_apps", "stripe_user_id": account, "livemode": True}
     return {}

@@ -21,13 +21,13 @@ from headrace.testing.oauth.grants import Behaviour, Denied, Grants
 
 INSTALLATION = 4711
 _TOKEN_PATHS = (
-    "/oauth2/v1/token", "/oauth/v1/token", "/oauth/token", "/services/oauth2/token", "/oauth2/v1/tokens/bearer",
+    "/oauth2/v1/token", "/oauth/2026-03/token", "/oauth/token", "/services/oauth2/token", "/oauth2/v1/tokens/bearer",
     "/oauth_token.do", "/admin/oauth/access_token", "/login/oauth/access_token", "/identity/oauth/token",
     "/v1/oauth/token", "/services/rest/auth/oauth2/v1/token", "/ccx/oauth2/{tenant}/token",
 )  # fmt: skip
 _AUTHORIZE_PATHS = (
     "/oauth2/v1/authorize", "/oauth/authorize", "/services/oauth2/authorize", "/connect/oauth2", "/oauth_auth.do",
-    "/admin/oauth/authorize", "/app/login/oauth2/authorize.nl", "/{tenant}/authorize",
+    "/admin/oauth/authorize", "/app/login/oauth2/authorize.nl", "/{tenant}/authorize", "/oauth/v2/authorize",
 )  # fmt: skip
 
 
