@@ -278,6 +278,32 @@ async def test_a_purge_takes_undelivered_messages_away(log: Log, consumer: Consu
     assert list(await consumer.take(10)) == ["a"]
 
 
+async def test_what_was_purged_is_not_set_aside_though_the_record_came_again(log: Log, process: Process) -> None:
+    """The version that was delivered is gone, and nobody asked for the one that came: it is no dead letter."""
+    filters = {"provider": "*", "sync_id": "*", "collection_id": "*"}
+    consumer = await process.consumer(log, max_deliver=1, filters=filters)
+    await log.append(record("nacked"), record("ended"))
+    out = await consumer.take(2)
+    await log.purge()
+    await log.append(record("nacked", 5), record("ended", 5))
+    await consumer.alter(max_deliver=1, filters={**filters, "collection_id": "test:other"})
+    await consumer.nack(out["nacked"])
+    await consumer.term(out["ended"])
+
+    assert (await consumer.next(10)).messages == []
+    assert await consumer.dead() == {}
+    assert (await consumer.counts()).num_dead == 0
+
+
+async def test_what_was_purged_does_not_wait_at_a_consumer_without_room_either(log: Log, process: Process) -> None:
+    consumer = await process.consumer(log, max_ack_pending=1)
+    await log.append(*(record(id_) for id_ in "abc"))
+    assert (await consumer.next(5)).num_pending == 2
+    await log.purge()
+
+    assert (await consumer.next(5)).num_pending == 0
+
+
 async def test_a_deleted_sync_is_undeliverable_at_once(log: Log, consumer: Consumer) -> None:
     other = await log.another_sync()
     await log.append(record("a"))

@@ -51,6 +51,7 @@ class Estimate:
 
     Appends only add to what lies past the position (a record that changes goes to the end, and stays past it), so the
     count less what was passed never says too much but for a purge, which the next turn that finds nothing puts right.
+    A turn that had no room does not look for anything: after it the count is made anew.
     """
 
     def __init__(self) -> None:
@@ -94,7 +95,8 @@ class Estimate:
             return 0, False
         # Of events only some at a time may be given, so that what is left is not what was there less what was passed.
         unchanged = self._exact and not self._held_back and head == self._head and not state.settings.every
-        return kept, unchanged or kept > EXACT_UP_TO or (kept > 0 and steady() < self._dear_until)
+        looked = taken is None or taken.head is not None
+        return kept, (looked and (unchanged or kept > EXACT_UP_TO)) or (kept > 0 and steady() < self._dear_until)
 
 
 def _pending(state: State, new: int) -> Pending:

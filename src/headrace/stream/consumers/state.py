@@ -5,7 +5,7 @@ changed, all under the consumer's lock. Whoever holds the state as of the last t
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -149,32 +149,50 @@ class State:
             heapq.heappop(self._ripening)
         return self._ripening[0][0] if self._ripening else None
 
-    def settle(self, settle: Settle, now: datetime) -> None:
+    def would_bury(self, settle: Settle) -> list[Message]:
+        """The messages that `settle` would set aside, if they still are what the stream holds."""
+        standing = filter(None, map(self._standing, settle.deliveries))
+        if settle.action == "term":
+            return list(standing)
+        return [message for message in standing if self.exhausted(message)] if settle.action == "nack" else []
+
+    def settle(self, settle: Settle, now: datetime, held: Mapping[UUID, int]) -> None:
         """Act on the deliveries that still stand: not acked, not delivered again, not voided by a reset. The others
-        are left in peace: an ack that comes too late is no error."""
+        are left in peace: an ack that comes too late is no error.
+
+        `held`: what would be handed out now for the records that this would set aside (`would_bury`); nothing for what
+        is gone. Only what still stands is set aside: a purge takes messages away, be it that the record comes again.
+        """
         moved: dict[tuple[int, bool, datetime], Group] = {}
         for delivery in settle.deliveries:
-            message = self.messages.get(delivery.record_id)
-            if (
-                message is None
-                or message.idx != delivery.idx
-                or message.group.turn != delivery.turn
-                or delivery.generation != self.settings.generation
-            ):
+            message = self._standing(delivery)
+            if message is None:
                 continue
-            if settle.action == "ack" or (settle.action == "term" and message.waiting and not self.settings.every):
-                self._ack(message, now, moved)  # of a version set aside, the newer one would take the place at once
+            if settle.action == "ack":
+                self._ack(message, now, moved)
             elif settle.action == "term":
-                self._bury(message, settle.reason, now, moved)
+                self._term(message, settle.reason, now, moved, held.get(message.record_id))
             elif message.group.handed_out:
                 if settle.action == "nack":
-                    self._nack(message, settle.delay, now, moved)
+                    self._nack(message, settle.delay, now, moved, held.get(message.record_id))
                 elif settle.action == "release":
                     message.count -= 1
                     self._move(message, 0, False, now, moved)
                 else:
                     group = message.group
                     self._move(message, group.turn, True, now + self.settings.ack_wait, moved)
+
+    def _standing(self, delivery: Delivery) -> Message | None:
+        """The message whose last delivery this is."""
+        message = self.messages.get(delivery.record_id)
+        if (
+            message is None
+            or message.idx != delivery.idx
+            or message.group.turn != delivery.turn
+            or delivery.generation != self.settings.generation
+        ):
+            return None
+        return message
 
     def exhausted(self, message: Message) -> bool:
         """Whether it was delivered as often as it may be."""
@@ -236,12 +254,36 @@ class State:
         message.count = message.nacks = 0
         self._move(message, 0, False, now, moved)  # of no turn: no token fits it
 
+    def _term(
+        self,
+        message: Message,
+        reason: str | None,
+        now: datetime,
+        moved: dict[tuple[int, bool, datetime], Group],
+        held: int | None,
+    ) -> None:
+        if held is None:
+            self.drop(message)
+        elif held == message.idx and (self.settings.every or not message.waiting):
+            self._bury(message, reason, now, moved)
+        else:
+            self._ack(message, now, moved)  # of a version set aside, the newer one would take the place at once
+
     def _nack(
-        self, message: Message, delay: timedelta, now: datetime, moved: dict[tuple[int, bool, datetime], Group]
+        self,
+        message: Message,
+        delay: timedelta,
+        now: datetime,
+        moved: dict[tuple[int, bool, datetime], Group],
+        held: int | None,
     ) -> None:
         if self.exhausted(message):
-            self._bury(message, f"not acked in {message.count} deliveries", now, moved)
-            return
+            if held is None:
+                self.drop(message)
+                return
+            if held == message.idx:
+                self._bury(message, f"not acked in {message.count} deliveries", now, moved)
+                return
         if not delay:
             message.nacks += 1
             if message.nacks > _PATIENT_NACKS:

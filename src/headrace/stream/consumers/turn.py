@@ -71,7 +71,7 @@ async def take_turn(
     """
     async with storage.turn(conn, key, known, flushed=flushed) as state:
         for settle in settles:
-            state.settle(settle, now)
+            state.settle(settle, now, await _held(conn, key, state, settle))
         position = state.position
         taken = Taken(state.turn, state.settings.generation, position, [[] for _ in sizes])
         if sizes:
@@ -79,6 +79,15 @@ async def take_turn(
         if state.changed or position != state.position:
             await storage.commit(conn, key, state, position, now)
     return state, taken
+
+
+async def _held(conn: Conn, key: Key, state: State, settle: Settle) -> dict[UUID, int]:
+    """What would be handed out now for the messages that `settle` would set aside, which are few."""
+    doubtful = state.would_bury(settle)
+    if not doubtful:
+        return {}
+    due = await source_of(every=state.settings.every).due(conn, key.stream_id, state, doubtful)
+    return {message.record_id: due[message.record_id].idx for message in doubtful if message.record_id in due}
 
 
 async def _fill(
