@@ -121,12 +121,14 @@ def nested(
     children: Callable[[str], Paged],
     items: Callable[[Context, str, Rows], list[Item]],
     requests: int = 25,
+    only: Callable[[Raw], bool] = lambda row: True,
 ) -> PageFunction:
     """The page function of children that the provider lists per parent: along the parents' listing, parent by parent.
 
     One page reads children for at most `requests` requests; the next one begins at the parent, and within it at the
     page of children, where this one stopped, after asking for the parents' page again. If that parent has gone
-    meanwhile, the parents' page is begun anew. The window applies to the parents.
+    meanwhile, the parents' page is begun anew. The window applies to the parents. `only` are the parents whose rows
+    do not rule out children.
     """
     if requests < 1:
         raise ImplementationError("a nested page that may ask for nothing never gets on: allow at least one request")
@@ -134,7 +136,7 @@ def nested(
     def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         place: dict[str, Any] = cursor or {}
         above = yield from parents.read(ctx, window, place.get("parents"))
-        ids = [parent_id(row) for row in above.rows]
+        ids = [parent_id(row) for row in above.rows if only(row)]
         first, at = 0, None
         if place.get("parent") in ids:
             first, at = ids.index(place["parent"]), place.get("children")
