@@ -115,6 +115,7 @@ class Health:
         ]
         notes += [_missing_note(key, session) for key in sorted(session.missing)]
         notes += [f"{key} was purged. POST /v1/syncs/{session.sync.id}/backfills reads it again." for key in purged]
+        notes += filter(None, (session.collection(key).notice for key in sorted(session.wanted)))
         return status, list(dict.fromkeys(notes))
 
     async def save(self, session: Session, purged: Iterable[str]) -> None:

@@ -42,7 +42,8 @@ class Collection:
     by sweep. `deletes` tells how a delete is found: by the `feed`, by a `Deleted` list, by `flag` in the same reading,
     with the `parent` (a ChildSet), by `sweep` only, or `never` (the provider deletes nothing). `fetch` is needed where
     readings mention records without carrying their canonical shape, and to confirm a sweep's candidates. `schema` is
-    the JSON Schema of the record's data.
+    the JSON Schema of the record's data. `notice` says in plain words what this account's collection lacks of what the
+    provider could give (a permission for its log), and how it is read instead: health tells it.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Collection:
     """None: 6 h without a delete feed, weekly with one."""
     age: Literal["updated", "created"] = "created"
     """The time by which a record's age is told where its own updated time is missing."""
+    notice: str = ""
 
     def __post_init__(self) -> None:
         if self.embedded == (self.listing is not None):
