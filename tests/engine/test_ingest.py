@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from headrace.db.pool import Database
 from headrace.engine import ingest as module
-from headrace.engine.ingest import Ingest, Load, _later
+from headrace.engine.checkpoints import CheckpointKey, merge
+from headrace.engine.ingest import Ingest, Load
 from headrace.errors import Fenced
 from headrace.ids import uuid7
 from headrace.stream import lifecycle
@@ -146,9 +147,9 @@ writes = st.builds(
 
 @given(st.lists(writes, min_size=1, max_size=5))
 def test_one_row_stands_for_many_writes_of_it(several: list[CheckpointWrite]) -> None:
-    merged = several[0]
-    for write in several[1:]:
-        merged = _later(merged, write)
+    rows: dict[CheckpointKey, CheckpointWrite] = {}
+    merge(rows, several)
+    (merged,) = rows.values()
     assert merged.value == several[-1].value
     assert merged.pages == sum(write.pages for write in several)
     assert merged.records == sum(write.records for write in several)

@@ -1,7 +1,6 @@
 """A window is read whole whatever the provider shows of it at most, however many records share a moment."""
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +8,13 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.engine.checkpoints import HeadMark, Span, Walk, decode, encode
+from headrace.engine.checkpoints import HeadMark, Span, Walk, decode, encode, write
 from headrace.engine.intake import Origin
 from headrace.engine.pace import Priority
 from headrace.engine.sources import TimeSource
 from headrace.engine.walking import walk_through
 from headrace.providers.kit import Context, Cursor, Page, Record, Steps, Window
+from headrace.stream.items import CheckpointWrite
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 FLOOR = timedelta(seconds=1)
@@ -72,15 +72,12 @@ class Reader:
     async def pause(self, page: Page) -> None:
         """It asks for no wait."""
 
-    def take(self, items: list[Record], origin: Origin, rows: Any) -> Coroutine[Any, Any, None]:
-        async def store() -> None:
-            if self.taken == self._die_after:
-                raise InterruptedError
-            self.taken += 1
-            self.seen |= {item.id for item in items}
-            self.stored = rows
-
-        return store()
+    async def take(self, items: list[Record], rows: list[CheckpointWrite], *, origin: Origin) -> None:
+        if self.taken == self._die_after:
+            raise InterruptedError
+        self.taken += 1
+        self.seen |= {item.id for item in items}
+        self.stored = rows[-1].value
 
 
 @given(
@@ -102,7 +99,11 @@ def test_everything_in_the_window_is_seen_through_a_death_and_a_resumption(
     async def walked() -> None:
         again = decode(HeadMark, 1, _text(reader.stored)).walk
         assert again is not None
-        await walk_through(reader, reader, source, again, ORIGIN, lambda n: encode(HeadMark(lo, lo, again)))  # type: ignore[arg-type,return-value]
+
+        def rows(_: int) -> list[CheckpointWrite]:
+            return [write("changes", "s", HeadMark(lo, lo, again))]
+
+        await walk_through(reader, reader, source, again, ORIGIN, rows)
 
     try:
         asyncio.run(walked())

@@ -60,7 +60,7 @@ class Aside:
             else:
                 items = await self._children(collection_id, upstream_id)
             if items:
-                await self._intake.take(items, MENDED, [])
+                await self._intake.take(items, [], origin=MENDED)
                 key = (fence.stream_id, fence.sync_id, collection_id, row["what"], upstream_id)
                 await pool.execute(PUT_BACK, *key, row["retry_at"])
         await self.load()

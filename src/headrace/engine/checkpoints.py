@@ -23,6 +23,8 @@ SQL = load(__package__, "checkpoints.sql")
 CHECKPOINTS_OF_SYNC, PUT_CHECKPOINT = SQL.checkpoints_of_sync, SQL.put_checkpoint
 
 Reading = Literal["backfill", "changes", "settled", "sweep"]
+CheckpointKey = tuple[str, str]
+"""(reading, scope) of a row of a sync."""
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -237,3 +239,29 @@ def slice_numbers(checkpoints: Checkpoints, collection_id: str) -> Iterable[tupl
 def write(reading: Reading, scope: str, mark: Mark, collection_id: str | None = None, **facts: Any) -> CheckpointWrite:
     """The row of `mark` as an append shall write it; `facts` are the other fields of CheckpointWrite."""
     return CheckpointWrite(reading, scope, encode(mark), form=mark.form, collection_id=collection_id, **facts)
+
+
+def merge(into: dict[CheckpointKey, CheckpointWrite], writes: Iterable[CheckpointWrite]) -> None:
+    """Add writes that come later: of two writes of one row the later value, the sum of the counts, the later of the
+    moments."""
+    for write in writes:
+        key = (write.reading, write.scope)
+        earlier = into.get(key)
+        into[key] = write if earlier is None else _later(earlier, write)
+
+
+def _later(earlier: CheckpointWrite, write: CheckpointWrite) -> CheckpointWrite:
+    return CheckpointWrite(
+        write.reading,
+        write.scope,
+        write.value,
+        form=write.form,
+        collection_id=write.collection_id or earlier.collection_id,
+        pages=earlier.pages + write.pages,
+        records=earlier.records + write.records,
+        expected=write.expected if write.expected is not None else earlier.expected,
+        started_at=write.started_at or earlier.started_at,
+        settled_through=write.settled_through or earlier.settled_through,
+        completed_at=write.completed_at or earlier.completed_at,
+        remove=write.remove,
+    )

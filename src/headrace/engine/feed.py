@@ -1,6 +1,7 @@
 """Changes from a feed whose place is told by the provider's own cursor."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from headrace.engine.checkpoints import Checkpoints, TokenMark, write
 from headrace.engine.horizons import RETENTION_MARGIN, Gap
@@ -77,7 +78,7 @@ class TokenFeed:
         self._interval = next_interval(self._interval, tempo, self._feed.every)
         if session.provider_now() - mark.caught_up > self._feed.retention - RETENTION_MARGIN:
             raise Gap(self.scope, mark.caught_up)
-        async with Behind() as behind:
+        async with Behind(partial(self._intake.take, origin=ORIGIN)) as behind:
             more = True
             while more:
                 began, began_at = session.provider_now(), session.now()
@@ -99,7 +100,7 @@ class TokenFeed:
                     through = began - self._feed.settle
                 row = self._row(through)
                 row.pages, row.records = 1, len(page.items)
-                await behind.put(self._intake.take(page.items, ORIGIN, [row]))
+                await behind.put(page.items, [row])
                 await session.pause(page)
 
     def _row(self, through: datetime | None = None) -> CheckpointWrite:

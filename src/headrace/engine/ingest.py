@@ -16,6 +16,7 @@ import structlog
 from headrace.clock import Clock
 from headrace.db.pool import Database
 from headrace.db.trouble import PASSING, in_words
+from headrace.engine.checkpoints import CheckpointKey, merge
 from headrace.errors import Fenced
 from headrace.stream.append import append
 from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, ChildSet, Delete, Fence, Mention, Record
@@ -168,7 +169,7 @@ class Ingest:
         batch = Batch(seen=first.seen, only_if_clear=True)
         loads: list[_Waiting] = []
         size = 0
-        checkpoints: dict[tuple[str, str], CheckpointWrite] = {}
+        checkpoints: dict[CheckpointKey, CheckpointWrite] = {}
         rows = 0
         for waiting in self._queue:
             load = waiting.load
@@ -182,10 +183,7 @@ class Ingest:
             batch.deletes += load.deletes
             batch.child_sets += load.child_sets
             batch.backfill_completed |= load.completes
-            for write in load.checkpoints:
-                key = (write.reading, write.scope)
-                earlier = checkpoints.get(key)
-                checkpoints[key] = write if earlier is None else _later(earlier, write)
+            merge(checkpoints, load.checkpoints)
         batch.checkpoints = list(checkpoints.values())
         return batch, loads
 
@@ -242,21 +240,3 @@ def _fail(waiting: _Waiting, error: BaseException) -> None:
     if not waiting.done.done():
         waiting.done.set_exception(error)
         waiting.done.exception()  # its reader may be gone
-
-
-def _later(earlier: CheckpointWrite, write: CheckpointWrite) -> CheckpointWrite:
-    """One row for two writes of it: the later value, the sum of the counts, the later of the moments."""
-    return CheckpointWrite(
-        write.reading,
-        write.scope,
-        write.value,
-        form=write.form,
-        collection_id=write.collection_id or earlier.collection_id,
-        pages=earlier.pages + write.pages,
-        records=earlier.records + write.records,
-        expected=write.expected if write.expected is not None else earlier.expected,
-        started_at=write.started_at or earlier.started_at,
-        settled_through=write.settled_through or earlier.settled_through,
-        completed_at=write.completed_at or earlier.completed_at,
-        remove=write.remove,
-    )

@@ -91,7 +91,7 @@ class Intake:
         }
         """Collections of which a mention is fetched: it leads to something that is wanted."""
 
-    async def take(self, items: Sequence[Item], origin: Origin, checkpoints: list[CheckpointWrite]) -> None:
+    async def take(self, items: Sequence[Item], checkpoints: list[CheckpointWrite], *, origin: Origin) -> None:
         """Store everything that the items lead to, and with the last of it the checkpoints.
 
         Raises Fenced, and ReadFailed when something had to be read for it and could not be; the checkpoints are then

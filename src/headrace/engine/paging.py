@@ -1,42 +1,76 @@
-"""Reading page after page: the next is read while the former is stored, and pages that lead nowhere are refused."""
+"""Reading page after page: the next are read while the former are stored, and pages that lead nowhere are refused."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
+from headrace.engine.checkpoints import CheckpointKey, merge
 from headrace.errors import ImplementationError
 from headrace.providers.kit import Cursor, Page
+from headrace.stream.items import CheckpointWrite, Item, Record
+
+Take = Callable[[Sequence[Item], list[CheckpointWrite]], Awaitable[None]]
+"""Stores everything that the items lead to, and with the last of it the checkpoints."""
+
+_MOST_PAGES = 4
+_MOST_ITEMS = 500
+_MOST_BYTES = 1 << 20
+"""Readers wait while so much has gathered of one reading: changes of other readings queue up behind it."""
 
 MOST_EMPTY = 10_000
 """So many pages in a row without an item, and with a next one, are taken for a next page that never ends."""
 
 
 class Behind:
-    """Stores one page while the next is read, in the order in which they are put.
+    """Stores pages while the next are read, in the order in which they are put.
+
+    Pages that come while others are being stored gather, a few of them, and are stored together next: reading does not
+    stand still for every flush to disk. Checkpoints go with the last of what is stored together.
 
     Leaving the block waits until everything is stored, whatever ended it; only a cancellation cancels the storing too.
+    After a storing that failed nothing more is stored.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._gathered = _Gathered()
+        self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def put(self, storing: Coroutine[Any, Any, None]) -> None:
-        """Begin to store, once what was put before is stored. Raises what that raised."""
-        try:
-            await self.flush()
-        except BaseException:
-            storing.close()
-            raise
-        self._task = asyncio.create_task(storing)
+    async def put(self, items: Sequence[Item], rows: Iterable[CheckpointWrite]) -> None:
+        """Have a page stored with the checkpoints that it proves, behind what was put before. Waits while enough have
+        gathered. Raises what the storing raised."""
+        await self._raise()
+        self._gathered.add(items, rows)
+        if self._task is None:
+            self._task = asyncio.create_task(self._store())
+        while self._gathered.full:
+            self._room.clear()
+            await self._room.wait()
+            await self._raise()
 
     async def flush(self) -> None:
         """Wait until everything is stored. Raises what the storing raised."""
         task, self._task = self._task, None
         if task is not None:
             await task  # a cancellation of the waiter cancels the task
+
+    async def _raise(self) -> None:
+        if self._task is not None and self._task.done():
+            await self.flush()
+
+    async def _store(self) -> None:
+        try:
+            while self._gathered.pages:
+                gathered, self._gathered = self._gathered, _Gathered()
+                self._room.set()
+                await self._take(gathered.items, list(gathered.rows.values()))
+        finally:
+            self._room.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,6 +84,26 @@ class Behind:
                 await asyncio.gather(self._task, return_exceptions=True)
         else:
             await self.flush()
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Pages that are stored together."""
+
+    items: list[Item] = field(default_factory=list)
+    rows: dict[CheckpointKey, CheckpointWrite] = field(default_factory=dict)
+    pages: int = 0
+    size: int = 0
+
+    def add(self, items: Sequence[Item], rows: Iterable[CheckpointWrite]) -> None:
+        self.items += items
+        self.pages += 1
+        self.size += sum(len(item.raw) for item in items if isinstance(item, Record))
+        merge(self.rows, rows)
+
+    @property
+    def full(self) -> bool:
+        return self.pages >= _MOST_PAGES or len(self.items) >= _MOST_ITEMS or self.size >= _MOST_BYTES
 
 
 class CursorGuard:

@@ -7,6 +7,7 @@ narrows its own checkpoint and adds that of the new slice, so that at every mome
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from headrace.engine.checkpoints import SliceMark, slice_scope, write
 from headrace.engine.intake import BACKFILL, Intake
@@ -110,13 +111,13 @@ class Slices:
         guard = CursorGuard(f"the listing of {self._source.id}")
         cursor = mark.cursor
         restarts = 0
-        async with Behind() as behind:
+        async with Behind(partial(self._intake.take, origin=BACKFILL)) as behind:
             while True:
                 try:
                     page = await self._page(mark, cursor)
                 except ReadFailed as failed:
                     if await self._has_gone(mark, failed):
-                        await behind.put(self._intake.take([], BACKFILL, [self.write(number, mark, remove=True)]))
+                        await behind.put([], [self.write(number, mark, remove=True)])
                         break
                     restarts += 1
                     if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
@@ -127,7 +128,7 @@ class Slices:
                 cursor = guard.check(page)
                 if cursor is None:
                     last = [*self._with_page(page), self.write(number, mark, remove=True)]
-                    await behind.put(self._intake.take(page.items, BACKFILL, last))
+                    await behind.put(page.items, last)
                     break
                 restarts = 0
                 mark.cursor, mark.at = cursor, self._position(page) or mark.at
@@ -137,7 +138,7 @@ class Slices:
                 writes = [*self._with_page(page), self.write(number, mark)]
                 if given is not None:
                     writes.append(self.write(fresh, given))
-                await behind.put(self._intake.take(page.items, BACKFILL, writes))
+                await behind.put(page.items, writes)
                 if given is not None:
                     await behind.flush()
                     self._marks[fresh] = given

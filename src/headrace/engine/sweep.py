@@ -7,6 +7,7 @@ records between pages, it must be absent from two whole passes. Then the safety 
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -143,7 +144,7 @@ class Sweep:
         origin = Origin(Priority.SWEEP, follow=True, sweep=mark.sweep_id)
         guard = CursorGuard(f"the listing of {self._source.id}")
         restarts = 0
-        async with Behind() as behind:
+        async with Behind(partial(self._intake.take, origin=origin)) as behind:
             while mark.partitions:
                 context = session.context(self._reads, mark.partitions[0])
                 try:
@@ -167,7 +168,7 @@ class Sweep:
                     guard.restart()
                 row = self._row()
                 row.pages, row.records, row.expected = 1, len(page.items), page.expected
-                await behind.put(self._intake.take(page.items, origin, [row]))
+                await behind.put(page.items, [row])
                 await session.pause(page)
                 await session.services.clock.sleep(self._gentle_pause())
         mark.passes += 1
@@ -219,7 +220,7 @@ class Sweep:
                 await self._confirm(member, rows)
             else:
                 # Absent from two whole passes: the moment for which that speaks is the beginning of the sweep.
-                await self._intake.take([_gone(member.id, row, mark.began) for row in rows], GONE, [])
+                await self._intake.take([_gone(member.id, row, mark.began) for row in rows], [], origin=GONE)
         await catch.release(pool, session, member.id)
 
     async def _confirm(self, member: Collection, rows: list[Any]) -> None:
@@ -232,7 +233,7 @@ class Sweep:
         for item in items:
             if isinstance(item, Delete) and not item.version:
                 item.version = versions.get(item.id, 0)
-        await self._intake.take(items, GONE, [])
+        await self._intake.take(items, [], origin=GONE)
 
     async def _close(self) -> None:
         session, mark = self._session, self.mark

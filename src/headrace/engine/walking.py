@@ -1,6 +1,7 @@
 """Reading a closed stretch of time, window by window, resumable at each page."""
 
 from collections.abc import Callable
+from functools import partial
 
 from headrace.engine.checkpoints import Span, Walk
 from headrace.engine.intake import Intake, Origin
@@ -35,8 +36,8 @@ async def walk_through(
     guard = CursorGuard(f"the page of {source.scope}")
     restarts = 0
     if not walk.spans:  # a source of partitions that has none
-        await intake.take([], origin, rows(0))
-    async with Behind() as behind:
+        await intake.take([], rows(0), origin=origin)
+    async with Behind(partial(intake.take, origin=origin)) as behind:
         while walk.spans:
             span = walk.spans[0]
             try:
@@ -48,7 +49,7 @@ async def walk_through(
                 if await has_gone(session, source.partitions, span.partition, failed, origin.priority):
                     walk.spans.pop(0)
                     walk.cursor, walk.read = None, 0
-                    await behind.put(intake.take([], origin, rows(0)))
+                    await behind.put([], rows(0))
                     continue
                 restarts += 1
                 if failed.fault.kind != "restart" or walk.cursor is None or restarts > MOST_RESTARTS:
@@ -57,7 +58,7 @@ async def walk_through(
                 continue
             restarts = 0
             _move(walk, source, page, guard)
-            await behind.put(intake.take(page.items, origin, rows(len(page.items))))
+            await behind.put(page.items, rows(len(page.items)))
             await session.pause(page)
 
 
