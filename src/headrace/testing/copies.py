@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 import xxhash
@@ -18,12 +19,20 @@ def canonical(raw: bytes, canon: Canon) -> str:
     """A hash of the record's canonical form: without its volatile fields, whatever the order of keys."""
     value = orjson.loads(raw)
     for path in canon.volatile:
-        at, names = value, path.split(".")
-        for name in names[:-1]:
-            at = at.get(name) if isinstance(at, dict) else None
-        if isinstance(at, dict):
-            at.pop(names[-1], None)
+        _leave_out(value, path.split("."))
     return xxhash.xxh3_128_hexdigest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+
+
+def _leave_out(value: Any, path: list[str]) -> None:
+    """Take away what a path names, in each element where it leads through a list."""
+    if isinstance(value, list):
+        for element in value:
+            _leave_out(element, path)
+    elif isinstance(value, dict):
+        if len(path) > 1:
+            _leave_out(value.get(path[0]), path[1:])
+        else:
+            value.pop(path[0], None)
 
 
 @dataclass(slots=True)

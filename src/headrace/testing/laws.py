@@ -130,7 +130,8 @@ async def resumable(driver: Driver, truth: Truth, collections: Sequence[str]) ->
     """What was read before a crash at any page, and what its cursor then leads to, are everything.
 
     A page depends on window and cursor alone, so it is enough that each page, asked for again with its cursor gone
-    through JSON, is the same page with the same next one; nothing may change meanwhile.
+    through JSON, is the same page, and that what the next one of this second reading leads to is the rest; nothing may
+    change meanwhile. (That next one may be spelled otherwise: some providers begin a list by making a cursor.)
     """
     reader = Reader(driver, collections)
     for listing, carried, partitions in reader.listings():
@@ -146,15 +147,19 @@ async def _resume_at_every_page(
     while True:
         page = await reader.driver.page(listing.page, carried, EVERYTHING, cursor, partition)
         again = await reader.driver.page(listing.page, carried, EVERYTHING, cursor, partition)
-        need(_said(again) == _said(page), f"the page at {cursor!r} is another when it is asked for again")
+        same = _said(reader, again) == _said(reader, page) and (again.next is None) == (page.next is None)
+        need(same, f"the page at {cursor!r} is another when it is asked for again")
         await reader.take(page.items)
-        if page.next is None:
+        if again.next is None:
             return
-        cursor = orjson.loads(orjson.dumps(page.next))
+        cursor = orjson.loads(orjson.dumps(again.next))
 
 
-def _said(page: Page) -> tuple[list[tuple[str, str, bytes]], object]:
-    return [(item.collection, item.id, item.raw) for item in page.items if isinstance(item, Record)], page.next
+def _said(reader: Reader, page: Page) -> list[tuple[str, str, str]]:
+    records = [item for item in page.items if isinstance(item, Record)]
+    return [
+        (each.collection, each.id, canonical(each.raw, reader.collection(each.collection).canon)) for each in records
+    ]
 
 
 async def converges(
