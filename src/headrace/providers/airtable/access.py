@@ -29,11 +29,14 @@ from headrace.vault.grants import ACCESS_TOKEN, App, Grant, Link
 
 HOST = "https://api.airtable.com"
 HOSTS = ("api.airtable.com",)
-SCOPES = "data.records:read schema.bases:read webhook:manage"
+SCOPES = "data.records:read data.recordComments:read schema.bases:read webhook:manage"
 
 _PER_BASE = 3
 """Requests a second to one base. Five are allowed, and who exceeds them is shut out for half a minute."""
 _SHUT_OUT_S = 30.0
+_QUOTA = "BILLING_LIMIT"
+"""Part of the type of a refusal since the workspace has used up its requests of this month."""
+_QUOTA_S = 3600.0
 
 
 def base_url(properties: Mapping[str, Any]) -> str:
@@ -121,6 +124,8 @@ def _type(response: Response) -> str:
     """The error's type: in an object, or the error itself is the word."""
     body = body_of(response)
     error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(body, dict) and isinstance(body.get("errors"), list) and body["errors"]:
+        error = body["errors"][0].get("error") if isinstance(body["errors"][0], dict) else None
     return str(error.get("type") or "") if isinstance(error, dict) else str(error or "")
 
 
@@ -130,19 +135,27 @@ def _message(response: Response) -> str:
 
 def fault(response: Response) -> Fault | None:
     """Classify an answer; None is a success. INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND says either, so it is never a
-    delete; a page cursor dies with LIST_RECORDS_ITERATOR_NOT_AVAILABLE."""
+    delete; a page cursor dies with LIST_RECORDS_ITERATOR_NOT_AVAILABLE. Where a formula is not understood, everything
+    is read."""
     kind, message = (_type(response), _message(response)) if response.status >= 400 else ("", "")
     if kind in ("LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"):
         return Fault("restart", message)
+    if response.status == 429 and _QUOTA in kind:
+        return Fault("quota", message)
+    if kind == "INVALID_FILTER_BY_FORMULA":
+        return Fault("bad", message)
     if response.status == 422:
         return Fault("config", message)
     return by_status(response, message)
 
 
 def _too_many(response: Response) -> TooMany | None:
-    """Half a minute, for the base that was asked (airtable.com/developers/web/api/rate-limits)."""
+    """Half a minute, for the base that was asked (airtable.com/developers/web/api/rate-limits). The requests of a month
+    are counted by workspace (support.airtable.com/docs/managing-api-call-limits-in-airtable): it is tried hourly."""
     if response.status != 429:
         return None
+    if _QUOTA in _type(response):
+        return TooMany(_QUOTA_S, limit_class=None)
     wait = retry_after_s(response)
     return TooMany(_SHUT_OUT_S if wait is None else wait, limit_class=None)
 

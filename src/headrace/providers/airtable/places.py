@@ -1,0 +1,38 @@
+"""Where things are at Airtable, and what their requests have in common.
+
+Sources: https://airtable.com/developers/web/api (list bases, get base schema, list records, list comments, rate
+limits).
+"""
+
+from headrace.http import Request
+from headrace.providers.kit.pagers import Token
+
+ANY = "all"
+"""The limit class of what belongs to no base."""
+PAGE = 100
+OFFSET = Token("offset", "offset")
+SIZED = Token("offset", "offset", size=("pageSize", PAGE))
+"""`offset` is absent, or null, on the last page."""
+BY_ID = ("returnFieldsByFieldId", "true")
+"""Cells by the ids of their fields: a field that is renamed keeps its id."""
+
+
+def get(path: str, base: str, *query: tuple[str, str], accept: tuple[int, ...] = ()) -> Request:
+    """A request that counts against the limit of its base."""
+    return Request(path, query=query, limit_class=base, accept=accept)
+
+
+def bases() -> Request:
+    return Request("/v0/meta/bases", limit_class=ANY)
+
+
+def tables(base: str, *, accept: tuple[int, ...] = ()) -> Request:
+    return get(f"/v0/meta/bases/{base}/tables", base, accept=accept)
+
+
+def records(base: str, table: str, *query: tuple[str, str], accept: tuple[int, ...] = ()) -> Request:
+    return get(f"/v0/{base}/{table}", base, *query, accept=accept)
+
+
+def webhooks(base: str) -> str:
+    return f"/v0/bases/{base}/webhooks"
