@@ -367,6 +367,24 @@ async def test_a_dry_run_of_a_patch_changes_nothing(admin: Caller, sync: dict[st
     await admin.invalid("PATCH", path, {"name": ""}, params={"dry_run": "true"})
 
 
+async def test_a_dry_run_of_a_new_sync_or_a_backfill_reads_and_makes_nothing(
+    admin: Caller, fields: dict[str, Any]
+) -> None:
+    dry = {"dry_run": "true"}
+    told = await admin.ok("POST", PATH, fields, params=dry)
+    assert [each["collection_id"] for each in told["backfill"]] == sorted(fields["collection_ids"])
+    assert told["purge"] == told["affects"] == []
+    inline = {name: value for name, value in fields.items() if name != "credential_id"}
+    inline["credential"] = {"properties": {"kind": "shop_key", "secret": "sk_10"}}
+    response = await admin("POST", PATH, inline, params=dry)
+    assert set(response.json()["validation_errors"]) == {"credential"}
+    assert (await admin.ok("GET", PATH))["data"] == []
+    sync = await admin.ok("POST", PATH, fields)
+    again = await admin.ok("POST", f"{PATH}/{sync['id']}/backfills", params=dry)
+    assert again == {**told, "affects": [sync["id"]]}
+    assert await admin.ok("GET", f"{PATH}/{sync['id']}") == sync
+
+
 async def test_a_token_for_some_streams_reaches_their_syncs_only(
     admin: Caller, callers: Callers, fields: dict[str, Any], sync: dict[str, Any]
 ) -> None:

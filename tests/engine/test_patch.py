@@ -248,9 +248,9 @@ async def test_a_disabled_sync_asks_for_nothing_and_goes_on_where_it_stood(db: D
 
             await held.until(begun)
             await held.patch(status="disabled")
-            under_way = len(shop.asked)
-            await quiet(shop)
-            assert len(shop.asked) == under_way  # none began after the PATCH; those under way were awaited
+            patched_at = shop.now()
+            await quiet(shop, for_s=1.3)
+            assert shop.asked[-1].at < patched_at + timedelta(seconds=1)  # those under way were awaited
             stored = sum(row["records"] for row in (await held.rows("backfill")).values())
             asked = Counter(_page(one) for one in shop.asked if one.path == "/order")
             assert stored >= 10 * len(asked) - 10  # their answers are stored
@@ -265,12 +265,12 @@ def _page(asked: Asked) -> tuple[str | None, str | None]:
     return asked.query.get("after"), asked.query.get("lo")
 
 
-async def quiet(shop: Shop) -> None:
+async def quiet(shop: Shop, for_s: float = 0.3) -> None:
     """Until nothing is under way, and a little longer: long enough for what should not begin to begin."""
     async with asyncio.timeout(60):
         while shop.under_way:
             await asyncio.sleep(0.02)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(for_s)
 
 
 # ── sync_frequency ──

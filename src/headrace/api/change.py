@@ -74,8 +74,12 @@ class Transaction:
 
     def plan(self, plan: Any) -> Json:
         """The answer of a dry run: whatever was done is rolled back, nothing is kept or noted."""
-        self.answered = self.is_plan = True
+        self.withdraw()
         return Json(plan)
+
+    def withdraw(self) -> None:
+        """It is a dry run, whose plan is not whole yet: it is answered when the transaction is over."""
+        self.answered = self.is_plan = True
 
 
 class Change:

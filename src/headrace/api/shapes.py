@@ -52,9 +52,9 @@ class Deleted(Shape):
 
 class PlannedBackfill(Shape):
     collection_id: str
-    requests: float | None
-    seconds: float | None
-    exact: bool
+    requests: int | None = Field(description="null: nobody can know before it was read once.")
+    seconds: float | None = Field(description="At the least, at the sync's pace; those of several add up.")
+    exact: bool = Field(description="The provider has counted just now; else judged by the last backfill.")
 
 
 class PlannedPurge(Shape):

@@ -15,6 +15,7 @@ from headrace.api.body import Fields, JsonBody
 from headrace.api.change import StreamChange
 from headrace.api.fields import Id
 from headrace.api.paging import listed
+from headrace.api.pricing import price
 from headrace.api.queries import DryRun
 from headrace.api.services import Services, services_of
 from headrace.api.sync_fields import CollectionIds
@@ -70,17 +71,22 @@ async def list_collections(request: Request, _principal: StreamRead, sync: PathS
         return listed(await status.collections(conn, sync, provider, services.db.clock.now()))
 
 
-@router.post("/v1/syncs/{id}/backfills", response_model=shapes.SyncObject)
+@router.post("/v1/syncs/{id}/backfills", response_model=shapes.SyncObject | shapes.Plan)
 async def start_backfills(
     change: StreamChange,
     sync: PathSync,
     body: Annotated[BackfillFields, Depends(JsonBody(BackfillFields, optional=True))],
+    dry_run: DryRun = False,
 ) -> Json:
     """Read collections again from the beginning, beside the changes that go on being read."""
     if body.collection_ids is not None:
         _check_own(sync, body.collection_ids)
+    services, wanted = change.services, None if body.collection_ids is None else tuple(body.collection_ids)
+    if dry_run:
+        async with services.db.api.acquire() as conn:
+            plan = await patch.plan_start(conn, services.providers, sync, wanted, services.db.clock.now())
+        return Json((await price(services, plan, sync)).render())
     async with change.transaction() as tx:
-        wanted = None if body.collection_ids is None else tuple(body.collection_ids)
         await patch.start_backfills(tx.conn, sync, wanted, tx.now)
         return tx.answer(await render(tx.conn, change.services, sync, tx.now))
 

@@ -13,6 +13,7 @@ from headrace.api.auth import Caller, StreamRead, require_stream
 from headrace.api.body import JsonBody
 from headrace.api.change import AdminChange, StreamChange
 from headrace.api.paging import Page, Paging, listed
+from headrace.api.pricing import price
 from headrace.api.queries import DryRun, IdText, MetadataFilter, as_id
 from headrace.api.services import Services, services_of
 from headrace.api.streams import named_stream
@@ -24,7 +25,7 @@ from headrace.control.syncs import Filters, Sync
 from headrace.control.tokens import Principal
 from headrace.engine import patch
 from headrace.engine.patch import Plan
-from headrace.errors import NotFound
+from headrace.errors import Invalid, NotFound
 from headrace.ids import parse_uuid, uuid7
 
 router = APIRouter(tags=["syncs"])
@@ -51,17 +52,24 @@ async def _path_sync(
 PathSync = Annotated[Sync, Depends(_path_sync)]
 
 
-@router.post("/v1/syncs", response_model=shapes.SyncObject)
-async def create_sync(change: AdminChange, body: Annotated[SyncCreate, Depends(JsonBody(SyncCreate))]) -> Json:
-    """Make a sync, with a credential that is there or one given inline, which is verified first."""
+@router.post("/v1/syncs", response_model=shapes.SyncObject | shapes.Plan)
+async def create_sync(
+    change: AdminChange, body: Annotated[SyncCreate, Depends(JsonBody(SyncCreate))], dry_run: DryRun = False
+) -> Json:
+    """Make a sync, with a credential that is there or one given inline, which is verified first. A dry run takes the
+    id of a credential that is there."""
     services, org_id = change.services, change.principal.org_id
     draft = check_create(services, body)
+    if dry_run and draft is not None:
+        raise Invalid({"credential": ["cannot be tried without being stored: import it, then give credential_id"]})
     async with services.db.api.acquire() as conn:
         await named_stream(conn, change.principal, body.stream_id)
         if draft is None:
             credential = await named_credential(conn, org_id, body.credential_id, body.provider)
         else:
             await importing.check_app(conn, org_id, draft, prefix=_INLINE)
+    if dry_run:
+        return await _planned(services, _made(body, org_id, credential.id, services.db.clock.now()))
     tried = None if draft is None else await trying.verify(services, org_id, draft, prefix=_INLINE)
     async with change.transaction() as tx:
         if tried is not None:
@@ -124,9 +132,10 @@ async def update_sync(
         done = await patch.patch_sync(
             tx.conn, services.providers, sync.org_id, sync.id, changes, tx.now, dry_run=dry_run
         )
-        if isinstance(done, Plan):
-            return tx.plan(done.render())
-        return tx.answer(await render(tx.conn, services, done, tx.now))
+        if not isinstance(done, Plan):
+            return tx.answer(await render(tx.conn, services, done, tx.now))
+        tx.withdraw()
+    return Json((await price(services, done, sync)).render())
 
 
 @router.delete("/v1/syncs/{id}", response_model=shapes.Deleted | shapes.Plan)
@@ -136,6 +145,13 @@ async def delete_sync(change: StreamChange, sync: PathSync, dry_run: DryRun = Fa
     async with change.transaction() as tx:
         plan = await patch.delete_sync(tx.conn, sync.org_id, sync.id, tx.now, dry_run=dry_run)
         return tx.answer(deleted(sync.id)) if plan is None else tx.plan(plan.render())
+
+
+async def _planned(services: Services, sync: Sync) -> Json:
+    """What a sync that is not made yet would read."""
+    async with services.db.api.acquire() as conn:
+        plan = await patch.plan_creation(conn, services.providers, sync, services.db.clock.now())
+    return Json((await price(services, plan, None)).render())
 
 
 async def _listed(services: Services, principal: Principal, page: Page, filters: Filters, health: str | None) -> Json:

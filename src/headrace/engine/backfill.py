@@ -113,10 +113,10 @@ class Backfill:
         own = write("backfill", self.scope, self.mark, self.scope, **facts)
         return [own, *(write("backfill", rider, mark, rider, **facts) for rider, mark in self._riders.items())]
 
-    def _with_page(self, page: Page) -> list[CheckpointWrite]:
+    def _with_page(self, page: Page, requests: int) -> list[CheckpointWrite]:
         """These rows with what a page adds to their counts."""
         rows = self._writes()
-        rows[0].pages, rows[0].expected = 1, page.expected
+        rows[0].pages, rows[0].requests, rows[0].expected = 1, requests, page.expected
         for row in rows:
             row.records = sum(isinstance(item, Record) and item.collection == row.scope for item in page.items)
         return rows

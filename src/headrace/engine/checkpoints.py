@@ -258,6 +258,7 @@ def _later(earlier: CheckpointWrite, write: CheckpointWrite) -> CheckpointWrite:
         form=write.form,
         collection_id=write.collection_id or earlier.collection_id,
         pages=earlier.pages + write.pages,
+        requests=earlier.requests + write.requests,
         records=earlier.records + write.records,
         expected=write.expected if write.expected is not None else earlier.expected,
         started_at=write.started_at or earlier.started_at,

@@ -16,8 +16,9 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.engine import restart
 from headrace.engine.account_collections import provider_of
-from headrace.engine.plan import Plan, plan_ageing, plan_backfills, plan_purge
+from headrace.engine.plan import Plan, Purging, plan_ageing, plan_backfills, plan_purge
 from headrace.engine.schedule import RUN_EVERY
+from headrace.engine.status import provider_offset
 from headrace.errors import Invalid
 from headrace.providers.kit import Provider
 from headrace.stream import lifecycle
@@ -28,6 +29,8 @@ __all__ = [
     "delete_sync",
     "hint",
     "patch_sync",
+    "plan_creation",
+    "plan_start",
     "purge_records",
     "request_run",
     "start_backfills",
@@ -76,10 +79,7 @@ async def patch_sync(
     removed = [key for key in before.collection_ids if key not in after.collection_ids]
     widened, narrowed = _widened(before, after), _narrowed(before, after)
     if dry_run:
-        kept = [key for key in after.collection_ids if key not in added]
-        backfill = await plan_backfills(conn, after, provider, added, kept if widened else ())
-        purge = await plan_ageing(conn, after, _cutoff(after, now)) if narrowed else []
-        return Plan(backfill, purge, [sync_id])
+        return await _plan(conn, before, after, provider, now + await provider_offset(conn, before))
     await syncs.update(conn, after)
     if added or removed or widened or narrowed:
         await lifecycle.bump_revision(conn, after.stream_id, after.id)
@@ -108,6 +108,23 @@ async def delete_sync(conn: Conn, org_id: UUID, sync_id: UUID, now: datetime, *,
     await lifecycle.delete_sync(conn, sync.stream_id, sync_id, now)
     await _notify(conn, sync_id)
     return None
+
+
+async def plan_creation(conn: Conn, providers: Mapping[str, Provider], sync: Sync, now: datetime) -> Plan:
+    """What a new sync would read, without making it."""
+    provider = await provider_of(conn, providers, sync)
+    now += await provider_offset(conn, sync)
+    return Plan(await plan_backfills(conn, sync, provider, sync.collection_ids, now), sync=sync)
+
+
+async def plan_start(
+    conn: Conn, providers: Mapping[str, Provider], sync: Sync, collection_ids: Sequence[str] | None, now: datetime
+) -> Plan:
+    """What `start_backfills` would read."""
+    provider = await provider_of(conn, providers, sync)
+    now += await provider_offset(conn, sync)
+    backfill = await plan_backfills(conn, sync, provider, collection_ids or sync.collection_ids, now)
+    return Plan(backfill, affects=[sync.id], sync=sync)
 
 
 async def start_backfills(conn: Conn, sync: Sync, collection_ids: Sequence[str] | None, now: datetime) -> None:
@@ -164,9 +181,21 @@ def _narrowed(before: Sync, after: Sync) -> bool:
     return before.max_age_days is None or after.max_age_days < before.max_age_days
 
 
-def _cutoff(sync: Sync, now: datetime) -> datetime:
-    assert sync.max_age_days is not None
-    return now - timedelta(days=sync.max_age_days)
+async def _plan(conn: Conn, before: Sync, after: Sync, provider: Provider | None, now: datetime) -> Plan:
+    """What the change of a sync reads and removes. `now` is the provider's clock."""
+    added = [key for key in after.collection_ids if key not in before.collection_ids]
+    kept: list[str] = []
+    former = None
+    if _widened(before, after):
+        assert before.max_age_days is not None
+        kept = [key for key in after.collection_ids if key not in added]
+        former = now - timedelta(days=before.max_age_days)
+    backfill = await plan_backfills(conn, after, provider, added, now, widened=kept, former=former)
+    purge: list[Purging] = []
+    if _narrowed(before, after):
+        assert after.max_age_days is not None
+        purge = await plan_ageing(conn, after, now - timedelta(days=after.max_age_days))
+    return Plan(backfill, purge, [before.id], after)
 
 
 async def _reschedule(conn: Conn, sync: Sync, now: datetime) -> None:

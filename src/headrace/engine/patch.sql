@@ -10,21 +10,25 @@ where r.stream_id = $1 and r.sync_id = $2 and ($3::text[] is null or r.collectio
 group by r.collection_id order by r.collection_id
 
 -- name: count_older
--- Records whose later time lies before $3.
-select collection_id, count(*) as records from records
-where stream_id = $1 and sync_id = $2 and updated_idx is not null
-  and greatest(upstream_created_at, upstream_updated_at) < $3
-group by collection_id order by collection_id
+-- Records that a reader sees now and whose later time lies before $3.
+select r.collection_id, count(*) as records from records r
+where r.stream_id = $1 and r.sync_id = $2 and r.updated_idx is not null
+  and greatest(r.upstream_created_at, r.upstream_updated_at) < $3
+  and not exists (
+    select from purges p
+    where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+      and (p.collection_id is null or p.collection_id = r.collection_id))
+group by r.collection_id order by r.collection_id
 
--- name: pages_read
--- How many pages the backfills of these collections took so far.
-select collection_id, pages from checkpoints
-where stream_id = $1 and sync_id = $2 and reading = 'backfill' and scope = collection_id
-  and collection_id = any ($3::text[]) and pages > 0
-
--- name: mode
--- Test or live.
-select mode from credentials where org_id = $1 and id = $2
+-- name: last_read
+-- What the last backfills of these collections took, and how many records of each are held now.
+select c.collection_id, c.form, c.value, c.requests, c.records, (
+  select count(*) from records r
+  where r.stream_id = $1 and r.sync_id = $2 and r.collection_id = c.collection_id
+    and r.updated_idx is not null and not r.deleted) as held
+from checkpoints c
+where c.stream_id = $1 and c.sync_id = $2 and c.reading = 'backfill' and c.scope = c.collection_id
+  and c.collection_id = any ($3::text[]) and c.requests > 0
 
 -- name: notify
 -- Tell the worker that holds the sync; goes out at the commit.

@@ -1,28 +1,43 @@
-"""What a change would do, told before it is done: which backfills with how many requests, which records would go."""
+"""What a change would do, told before it is done: which backfills it begins, which records would go.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+What the backfills cost stands in the plan as far as the database knows it, from the last time that they were read;
+`forecast.py` asks the provider, and works out the time.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.engine.backfill import cut_by_age
-from headrace.providers.kit import Provider
+from headrace.engine.backfill import cut_by_age, listed_in
+from headrace.engine.checkpoints import BackfillMark, decode
+from headrace.providers.kit import EVERYTHING, Provider, Window
 
 SQL = load(__package__, "patch.sql")
-COUNT_VISIBLE, COUNT_OLDER, PAGES_READ, MODE = SQL.count_visible, SQL.count_older, SQL.pages_read, SQL.mode
+COUNT_VISIBLE, COUNT_OLDER, LAST_READ = SQL.count_visible, SQL.count_older, SQL.last_read
+
+_SAME_SPAN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Backfilling:
-    """`requests` is what the last backfill of the collection took; None where there was none, and nobody can know."""
+    """The backfill of one collection. `window` is what it reads of the listing.
+
+    `requests` are those of its pages; None: nobody knows. `seconds` is how long they take at the least when nothing
+    else uses the pace; those of several backfills add up. `exact`: the provider has counted just now; else `requests`
+    is judged by the last time that it was read. A collection that comes back after it was taken away is swept as well,
+    which takes as many requests again, at a gentler pace.
+    """
 
     collection_id: str
-    requests: int | None
-    seconds: float | None
+    window: Window = EVERYTHING
+    requests: int | None = None
+    seconds: float | None = None
     exact: bool = False
 
 
@@ -34,11 +49,13 @@ class Purging:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`affects` are the ids of the objects that the change reaches."""
+    """`affects` are the ids of the objects that the change reaches; `sync` is the sync as it would then be, where the
+    plan reads anything."""
 
     backfill: list[Backfilling] = field(default_factory=list)
     purge: list[Purging] = field(default_factory=list)
     affects: list[UUID] = field(default_factory=list)
+    sync: Sync | None = None
 
     def render(self) -> dict[str, Any]:
         """The form of the HTTP contract."""
@@ -59,20 +76,39 @@ class Plan:
 
 
 async def plan_backfills(
-    conn: Conn, sync: Sync, provider: Provider | None, collection_ids: Iterable[str], widened: Iterable[str] = ()
+    conn: Conn,
+    sync: Sync,
+    provider: Provider | None,
+    collection_ids: Iterable[str],
+    now: datetime,
+    *,
+    widened: Iterable[str] = (),
+    former: datetime | None = None,
 ) -> list[Backfilling]:
-    """What reading these collections anew takes at the sync's pace, judged by the last time they were read; and what it
-    takes to read a longer span of the `widened` ones, which nobody can know where the provider cuts by age."""
-    spans = {key for key in widened if provider is not None and _cut_by_age(provider, key)}
-    ids = sorted({*collection_ids, *widened})
-    if not ids:
+    """Reading these collections from the beginning; and of the `widened` ones what is older than the `former` limit,
+    where the provider can cut by age. `now` is the provider's clock.
+
+    What is embedded in another's listing is read along with it, and takes nothing of its own.
+    """
+    limit = None if sync.max_age_days is None else now - timedelta(days=sync.max_age_days)
+    windows: dict[str, Window] = {}
+    for key in sorted({*collection_ids, *widened}):
+        cuts = provider is not None and provider.collection(key) is not None and cut_by_age(provider, key)
+        windows[key] = Window(limit if cuts else None, former if cuts and key in set(widened) else None)
+    if not windows:
         return []
-    rows = await conn.fetch(PAGES_READ, sync.stream_id, sync.id, ids)
-    pages = {row["collection_id"]: row["pages"] for row in rows if row["collection_id"] not in spans}
-    a_second = await _requests_a_second(conn, sync, provider)
-    return [
-        Backfilling(key, pages.get(key), None if key not in pages else round(pages[key] / a_second, 1)) for key in ids
-    ]
+    listings = {key: _listing(provider, key) for key in windows}
+    last = await _last_read(conn, sync, {*windows, *listings.values()}, now)
+    found = []
+    for key, window in windows.items():
+        above = listings[key]
+        if above != key and windows.get(above) == window:
+            found.append(Backfilling(key, window, requests=0, exact=True))
+        else:
+            known = [last[each] for each in (key, above) if each in last]
+            requests = next((each.requests for each in known if each.covers(window, now)), None)
+            found.append(Backfilling(key, window, requests))
+    return found
 
 
 async def plan_purge(conn: Conn, sync: Sync, collection_ids: Sequence[str] | None = None) -> list[Purging]:
@@ -82,19 +118,45 @@ async def plan_purge(conn: Conn, sync: Sync, collection_ids: Sequence[str] | Non
 
 
 async def plan_ageing(conn: Conn, sync: Sync, older_than: datetime) -> list[Purging]:
-    """The records that leave when the age limit is `older_than`."""
+    """The records that readers see and that leave when the age limit is `older_than`, by the provider's clock."""
     rows = await conn.fetch(COUNT_OLDER, sync.stream_id, sync.id, older_than)
     return [Purging(row["collection_id"], row["records"]) for row in rows]
 
 
-def _cut_by_age(provider: Provider, key: str) -> bool:
-    return provider.collection(key) is not None and cut_by_age(provider, key)
+@dataclass(frozen=True, slots=True)
+class _LastRead:
+    """The last whole backfill of a collection: its requests, more where the collection has grown since."""
+
+    window: Window
+    began: datetime | None
+    requests: int
+
+    def covers(self, window: Window, now: datetime) -> bool:
+        """Whether it read what this window would: everything, or a span of the same length up to its present."""
+        if self.window.hi is not None or window.hi is not None or self.began is None:
+            return False
+        if self.window.lo is None or window.lo is None:
+            return self.window.lo == window.lo
+        return abs((self.began - self.window.lo) - (now - window.lo)) < _SAME_SPAN
 
 
-async def _requests_a_second(conn: Conn, sync: Sync, provider: Provider | None) -> float:
-    if sync.rate_limit is not None:
-        return sync.rate_limit.allowed_requests / sync.rate_limit.interval
-    if provider is None:
-        return 1.0
-    allowed, interval = provider.default_rate_limit(await conn.fetchval(MODE, sync.org_id, sync.credential_id))
-    return allowed / interval
+async def _last_read(conn: Conn, sync: Sync, keys: Iterable[str], now: datetime) -> Mapping[str, _LastRead]:
+    rows = await conn.fetch(LAST_READ, sync.stream_id, sync.id, sorted(keys))
+    found = {}
+    for row in rows:
+        mark = decode(BackfillMark, row["form"], row["value"])
+        if mark.state == "done":
+            grown = row["held"] / row["records"] if row["records"] and mark.window == EVERYTHING else 1.0
+            requests = ceil(row["requests"] * max(grown, 1.0))
+            found[row["collection_id"]] = _LastRead(mark.window, mark.began, requests)
+    return found
+
+
+def _listing(provider: Provider | None, key: str) -> str:
+    known = provider.collection(key) if provider is not None else None
+    return key if provider is None or known is None else listed_in(provider, key).id
+
+
+def priced(plan: Plan, backfill: Sequence[Backfilling]) -> Plan:
+    """The plan with these in place of its backfills."""
+    return replace(plan, backfill=list(backfill))

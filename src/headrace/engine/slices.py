@@ -15,6 +15,7 @@ from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone
 from headrace.engine.session import Session, Stopped
+from headrace.engine.tally import Tally
 from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import share_newer, share_older
 from headrace.providers.kit import Collection, Cursor, Listing, Page, Window
@@ -29,8 +30,8 @@ MOST_RESTARTS = 3
 class Slices:
     """Reads every slice to its end.
 
-    `scope` is the collection whose checkpoints they are, `source` the one whose listing is read. `with_page(page)` are
-    the rows that go with each page beside the slice's own; `number()` gives a new slice its number.
+    `scope` is the collection whose checkpoints they are, `source` the one whose listing is read. `with_page(page, n)`
+    are the rows that go with a page of n requests, beside the slice's own; `number()` gives a new slice its number.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Slices:
         source: Collection,
         reads: frozenset[str],
         marks: dict[int, SliceMark],
-        with_page: Callable[[Page], list[CheckpointWrite]],
+        with_page: Callable[[Page, int], list[CheckpointWrite]],
         number: Callable[[], int],
     ) -> None:
         assert source.listing is not None
@@ -111,10 +112,11 @@ class Slices:
         guard = CursorGuard(f"the listing of {self._source.id}")
         cursor = mark.cursor
         restarts = 0
+        tally = Tally()
         async with Behind(partial(self._intake.take, origin=BACKFILL)) as behind:
             while True:
                 try:
-                    page = await self._page(mark, cursor)
+                    page = await self._page(mark, cursor, tally)
                 except ReadFailed as failed:
                     if await self._has_gone(mark, failed):
                         await behind.put([], [self.write(number, mark, remove=True)])
@@ -127,7 +129,7 @@ class Slices:
                     continue
                 cursor = guard.check(page)
                 if cursor is None:
-                    last = [*self._with_page(page), self.write(number, mark, remove=True)]
+                    last = [*self._with_page(page, tally.take()), self.write(number, mark, remove=True)]
                     await behind.put(page.items, last)
                     break
                 restarts = 0
@@ -135,7 +137,7 @@ class Slices:
                 speed.pages += 1
                 given = self._share(mark, speed)
                 fresh = self._number() if given is not None else 0
-                writes = [*self._with_page(page), self.write(number, mark)]
+                writes = [*self._with_page(page, tally.take()), self.write(number, mark)]
                 if given is not None:
                     writes.append(self.write(fresh, given))
                 await behind.put(page.items, writes)
@@ -149,10 +151,10 @@ class Slices:
     async def _has_gone(self, mark: SliceMark, failed: ReadFailed) -> bool:
         return await has_gone(self._session, self._source.partitions, mark.partition, failed, Priority.BACKFILL)
 
-    async def _page(self, mark: SliceMark, cursor: Cursor | None) -> Page:
+    async def _page(self, mark: SliceMark, cursor: Cursor | None, tally: Tally) -> Page:
         context = self._session.context(self._reads, mark.partition)
         return await self._session.read_window(
-            self._source.id, self._listing.page, context, mark.window, cursor, Priority.BACKFILL
+            self._source.id, tally.around(self._listing.page), context, mark.window, cursor, Priority.BACKFILL
         )
 
     def _position(self, page: Page) -> datetime | None:

@@ -239,6 +239,7 @@ def _checkpoint(fence: Fence, checkpoint: CheckpointWrite, now: datetime) -> tup
         checkpoint.settled_through,
         checkpoint.completed_at,
         now,
+        checkpoint.requests,
     )
 
 

@@ -125,11 +125,12 @@ on conflict (stream_id, sweep_id, record_id) do nothing
 -- name: write_checkpoint
 -- The whole new value; counts are added, or begin anew with a new `started_at`; the moments are set when given.
 insert into checkpoints (stream_id, sync_id, reading, scope, collection_id, form, value, pages, records, expected,
-  started_at, settled_through, completed_at, last_success_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+  started_at, settled_through, completed_at, last_success_at, requests)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 on conflict (stream_id, sync_id, reading, scope) do update set
   collection_id = excluded.collection_id, form = excluded.form, value = excluded.value,
   pages = excluded.pages + case when excluded.started_at is null then checkpoints.pages else 0 end,
+  requests = excluded.requests + case when excluded.started_at is null then checkpoints.requests else 0 end,
   records = excluded.records + case when excluded.started_at is null then checkpoints.records else 0 end,
   expected = coalesce(excluded.expected, case when excluded.started_at is null then checkpoints.expected end),
   started_at = coalesce(excluded.started_at, checkpoints.started_at),

@@ -90,7 +90,7 @@ class Fence:
 class CheckpointWrite:
     """A checkpoint row as it shall stand after the append. `value` is the whole new value (JSON).
 
-    `pages` and `records` are added to the row's counts, which begin anew where `started_at` is given.
+    `pages`, `requests` and `records` are added to the row's counts, which begin anew where `started_at` is given.
     `settled_through` and `completed_at` are set when not None. `remove` deletes the row (a slice that is done).
     """
 
@@ -100,6 +100,7 @@ class CheckpointWrite:
     form: int = 1
     collection_id: str | None = None
     pages: int = 0
+    requests: int = 0
     records: int = 0
     expected: int | None = None
     started_at: datetime | None = None

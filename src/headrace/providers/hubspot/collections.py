@@ -51,7 +51,7 @@ def crm(kind: ObjectType, name: str = "", schema: Schema = dict) -> Collection:
     return Collection(
         id=kind.collection,
         name=name or kind.name.replace("_", " "),
-        listing=Listing(objects.listing, order="by_id"),
+        listing=Listing(objects.listing, order="by_id", count=objects.count),
         changes=(ChangedSince(objects.changed, ordered=True, resolution=timedelta(milliseconds=1), settle=SETTLE),),
         deleted=Deleted(objects.deleted, RETENTION, settle=timedelta(minutes=1), every=ARCHIVED_EVERY),
         deletes="list",

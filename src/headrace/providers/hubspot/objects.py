@@ -9,6 +9,7 @@ a query; batch read: 100 inputs, 207 where some are missing), notes of other con
 """
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
@@ -20,6 +21,7 @@ from headrace.providers.hubspot.access import SEARCH
 from headrace.providers.hubspot.portal import ObjectType, properties_of
 from headrace.providers.kit import (
     Context,
+    Counting,
     Cursor,
     Delete,
     Fault,
@@ -29,6 +31,7 @@ from headrace.providers.kit import (
     Request,
     Response,
     Steps,
+    Total,
     Window,
 )
 from headrace.providers.kit.rows import Body, Picker, Raw, Reader, decoded, iso8601
@@ -42,6 +45,7 @@ RETENTION = timedelta(days=90)
 _GRAIN = timedelta(seconds=2)
 
 _listed = Body("results", after="paging.next.after")
+_found = Body("results", total="total")
 _id = Picker(id=("id", str))
 _merged = Picker(
     id=("id", str),
@@ -90,6 +94,19 @@ class Objects:
             items = yield from self.read([_key(row) for row in answer.rows], names)
         after = answer.told["after"]
         return Page(items, next={"after": str(after)} if after else None)
+
+    def count(self, ctx: Context, window: Window) -> Counting:
+        """By the total of a search, whose index lags. The list is not cut by time."""
+        body = {"filterGroups": [], "properties": [self.kind.stamp], "limit": 1}
+        response = yield _search(f"{self._path}/search", body)
+        total = decoded(lambda: _found.read(response)).told["total"]
+        if not isinstance(total, int):
+            return None
+        pages = Total.in_pages(total, LIST, exact=False)
+        each = 1 if self.kind.properties else 2  # their names are asked for with every page
+        if len(quote_plus(",".join(self.kind.properties))) > ADDRESS:
+            each += 1
+        return replace(pages, requests=each * pages.requests)
 
     def read(self, keys: Sequence[str], names: Sequence[str] | None = None) -> Generator[Request, Response, list[Item]]:
         """These objects as they are now. One that is not there any more is a Delete; one that was merged into another

@@ -75,6 +75,26 @@ PageFunction = Callable[[Context, Window, Cursor | None], Steps]
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """How much of a listing there is: its records, and the requests that reading them takes while nothing changes and
+    nothing fails. `exact`: the provider has counted, and the requests follow from it; else they are near it (an index
+    that lags, a job that is polled)."""
+
+    records: int
+    requests: int
+    exact: bool = True
+
+    @classmethod
+    def in_pages(cls, records: int, size: int, *, exact: bool = True) -> "Total":
+        """Of a listing that takes one request for each page of so many records; an empty one takes one too."""
+        return cls(records, max(1, -(-records // size)), exact)
+
+
+Counting = Generator[Request, Response, Total | None]
+"""None: it cannot be told of this account."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """Pages of everything that there is, archived and cancelled included: for backfill and sweep.
 
@@ -82,7 +102,8 @@ class Listing:
     `order` is the order of the pages; in an order by time, what is added during the reading is known to fall outside
     the pages still to come (`newest_first`) or within them (`oldest_first`). `moves`: records may move between
     pages while they are read, so that one pass may miss some (an offset over a changing order): a sweep then takes
-    two passes.
+    two passes. `count` asks the provider how much there is in a window, where it can tell so at a small price: what a
+    reading would cost is told before it begins.
     """
 
     page: PageFunction
@@ -90,6 +111,7 @@ class Listing:
     order: Literal["newest_first", "oldest_first", "by_id", "unknown"] = "unknown"
     moves: bool = False
     strong: bool = True
+    count: Callable[[Context, Window], Counting] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,20 @@ from typing import Any
 
 import orjson
 
-from headrace.providers.kit import Context, Cursor, Fault, Faulted, Page, Request, Response, Steps, Window
+from headrace.providers.kit import (
+    Context,
+    Counting,
+    Cursor,
+    Fault,
+    Faulted,
+    Page,
+    Request,
+    Response,
+    Steps,
+    Total,
+    Window,
+)
+from headrace.providers.salesforce import soql
 from headrace.providers.salesforce.access import document, path
 from headrace.providers.salesforce.objects import SObject
 
@@ -53,6 +66,23 @@ class Bulk:
             return (yield from self._poll(ctx, cursor))
         return (yield from self._result(ctx, cursor))
 
+    def count(self, ctx: Context, window: Window) -> Counting:
+        """By SOQL. Pages of 2 000 rows follow from it, but for what wide rows make of them; the polls of a job do not:
+        one is taken as a guess."""
+        rows = yield from self._object.counted(ctx, window)
+        asked = 1 if self._shape.fields and self._shape.in_bulk else 0
+        if asked and (yield from self._is_large(ctx)):
+            pieces = -(-rows // self._piece)
+            return Total(rows, asked + 2 + pieces, exact=False)
+        portions = len(soql.portions([name for name, _ in self._shape.fields], ("Id",)))
+        pages = rows // soql.ROWS + 1
+        return Total(rows, asked + pages * portions, exact=bool(self._shape.fields) and portions == 1)
+
+    @property
+    def _piece(self) -> int:
+        """Rows of one piece of a job's result."""
+        return max(1_000, CELLS // len(self._shape.fields))
+
     def _is_large(self, ctx: Context) -> Generator[Request, Response, bool]:
         """By the approximate count that the org keeps; where it tells none, the table counts as small."""
         if not (self._shape.fields and self._shape.in_bulk):
@@ -65,9 +95,9 @@ class Bulk:
         return any(each.get("name") == self._shape.name and each.get("count", 0) >= LARGE for each in counts)
 
     def _begin(self, ctx: Context, window: Window) -> Steps:
-        soql = self._object.query(window).soql([name for name, _ in self._shape.fields])
-        soql = soql.partition(" ORDER BY ")[0]  # an order keeps the provider from working on the parts side by side
-        body = orjson.dumps({"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"})
+        text = self._object.query(window).soql([name for name, _ in self._shape.fields])
+        text = text.partition(" ORDER BY ")[0]  # an order keeps the provider from working on the parts side by side
+        body = orjson.dumps({"operation": "queryAll", "query": text, "contentType": "CSV", "lineEnding": "LF"})
         headers = {"Content-Type": "application/json"}
         answer = yield Request(f"{path(ctx.properties)}/jobs/query", "POST", headers=headers, body=body, accept=(400,))
         if answer.status == 400:
@@ -86,8 +116,7 @@ class Bulk:
         return Page(next={**cursor, "polls": polls}, wait=_pause(polls))
 
     def _result(self, ctx: Context, cursor: Cursor) -> Steps:
-        rows = max(1_000, CELLS // len(self._shape.fields))
-        query = [("maxRecords", str(rows))]
+        query = [("maxRecords", str(self._piece))]
         if "locator" in cursor:
             query.append(("locator", cursor["locator"]))
         url = f"{path(ctx.properties)}/jobs/query/{cursor['job']}/results"

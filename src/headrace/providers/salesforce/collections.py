@@ -51,7 +51,11 @@ def collection_of(shape: Shape, name: str = "", schema: Schema = dict) -> Collec
     return Collection(
         id=shape.collection,
         name=name or shape.name,
-        listing=Listing(_one_after_another([Bulk(each).page for each in objects]), windowed=stamp),
+        listing=Listing(
+            _one_after_another([Bulk(each).page for each in objects]),
+            windowed=stamp,
+            count=Bulk(objects[0]).count if len(objects) == 1 else None,
+        ),
         changes=() if stamp is None else (ChangedSince(changes, field=stamp, ordered=True, settle=SETTLE),),
         deleted=listed,
         deletes="flag" if shape.soft and shape.updated else "list" if shape.listed else "sweep",

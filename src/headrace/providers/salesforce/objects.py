@@ -125,6 +125,11 @@ class SObject:
             conditions += soql.within(stamp, Window(None, window.hi))
         return soql.Query(self.shape.name, tuple(conditions), order, soql.ROWS if order else None)
 
+    def counted(self, ctx: Context, window: Window) -> Generator[Request, Response, int]:
+        """The rows of the window, deleted and archived ones included."""
+        query = replace(self.query(window), order=(), limit=None)
+        return int(document((yield query.request(ctx, ["COUNT()"])))["totalSize"])
+
     def _located(self, cursor: Cursor) -> Generator[Request, Response, Read | None]:
         """The answer at a locator; None where it has died and the query can be gone on with by keyset. What it shows is
         of the moment at which the query was asked."""
