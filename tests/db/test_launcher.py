@@ -255,3 +255,13 @@ async def test_a_start_that_is_cancelled_leaves_nothing_running(folder: Path, mo
     assert not psutil.pid_exists(pids[0])
     async with up(folder) as (_, dsn):
         assert await ask(dsn, "select 1") == 1
+
+
+def test_nothing_that_is_started_beside_it_learns_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment can be read by whoever runs as the same user, and it has no use for the master key."""
+    monkeypatch.setenv("HEADRACE_SECRET_KEY", "canary")
+    for account in (None, child.unprivileged()):
+        told = child.run(["/usr/bin/env"], account, Path("/"))
+        assert told.returncode == 0
+        assert "canary" not in told.stdout
+        assert "PATH=" in told.stdout

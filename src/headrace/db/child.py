@@ -119,12 +119,14 @@ class _Identity(TypedDict):
     user: int | None
     group: int | None
     extra_groups: list[int] | None
-    env: dict[str, str] | None
+    env: dict[str, str]
 
 
 def _identity(account: Account | None) -> _Identity:
+    """As whom it runs, and with what environment: our settings, the master key among them, are no business of it."""
     if account is None:
-        return {"user": None, "group": None, "extra_groups": None, "env": None}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+        return {"user": None, "group": None, "extra_groups": None, "env": env}
     env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
     return {"user": account.uid, "group": account.gid, "extra_groups": [], "env": env}
 
