@@ -19,6 +19,7 @@ from headrace.engine.leases import Leases
 from headrace.engine.outage import OUTAGE
 from headrace.engine.pace import Pace
 from headrace.engine.services import EngineServices
+from headrace.stream import counts as record_counts
 from headrace.stream.events.partitions import drop_expired
 from headrace.stream.portions import Portions
 from headrace.stream.retention import PurgeWalk, drop_old_positions, purge_chunk
@@ -127,6 +128,7 @@ class Housekeeping:
             if now < self._positions_due.get(stream_id, 0.0) or not self._leases.keeps_house_of(stream_id):
                 continue
             cut = await drop_old_positions(self._db, stream_id)
+            cut += await record_counts.fold(self._db, stream_id)
             pause = _BUSY_EVERY_S if cut > _BUSY_LOG else _QUIET_EVERY_S
             self._positions_due[stream_id] = self._clock.monotonic() + pause
         for stream_id in self._positions_due.keys() - set(self._leases.streams):

@@ -17,10 +17,11 @@ from headrace.engine.reach import Reach, reaches
 from headrace.engine.schedule import RUN_EVERY
 from headrace.engine.sweep import cadence
 from headrace.providers.kit import Collection, Provider
+from headrace.stream import counts
 
 SQL = load(__package__, "status.sql")
 CATCH = load(__package__, "catch.sql")
-STATES, COMPLETED, RECORDS_HELD = SQL.states, SQL.completed, SQL.records_held
+STATES, COMPLETED = SQL.states, SQL.completed
 ASIDE, PROVIDER_OFFSET, HELD = SQL.aside_by_collection, SQL.provider_offset, CATCH.held_collections
 
 OVERDUE = timedelta(minutes=10)
@@ -98,7 +99,7 @@ async def collections(conn: Conn, sync: Sync, provider: Provider, now: datetime)
     """How far each collection is, in the sync's order. Times are ISO 8601; None where nothing is known. `provider` is
     the account's (`account_collections.provider_of`)."""
     checkpoints = await load_checkpoints(conn, sync.stream_id, sync.id)
-    held = {row["collection_id"]: row["records"] for row in await conn.fetch(RECORDS_HELD, sync.stream_id, sync.id)}
+    held = await counts.living(conn, sync.stream_id, sync.id)
     aside = {row["collection_id"]: row["aside"] for row in await conn.fetch(ASIDE, sync.stream_id, sync.id)}
     caught = {row["collection_id"]: row for row in await conn.fetch(HELD, sync.stream_id, sync.id)}
     shown: list[dict[str, Any]] = []
@@ -150,8 +151,8 @@ def _missing(key: str, records: int) -> dict[str, Any]:
         ("expected", "eta_seconds", "backfill_completed_at", "last_success_at", "settled_through", "lag_seconds",
          "last_error", "last_sweep_completed_at", "next_sweep_due_at", "delete_detection_seconds", "held_deletes")
     )  # fmt: skip
-    counts = {"records": records, "pages_read": 0, "records_read": 0, "set_aside": 0}
-    return {"id": key, "phase": "missing", **counts, **unknown}
+    known = {"records": records, "pages_read": 0, "records_read": 0, "set_aside": 0}
+    return {"id": key, "phase": "missing", **known, **unknown}
 
 
 async def provider_offset(conn: Conn, sync: Sync) -> timedelta:

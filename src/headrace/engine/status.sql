@@ -18,16 +18,6 @@ where s.stream_id = any ($1::uuid[]) and s.sync_id = any ($2::uuid[])
 select sync_id, initial_backfill_completed_at from sync_states
 where stream_id = any ($1::uuid[]) and sync_id = any ($2::uuid[])
 
--- name: records_held
--- Living records by collection.
-select r.collection_id, count(*) as records from records r
-where r.stream_id = $1 and r.sync_id = $2 and r.updated_idx is not null and not r.deleted
-  and not exists (
-    select from purges p
-    where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
-      and (p.collection_id is null or p.collection_id = r.collection_id))
-group by r.collection_id
-
 -- name: aside_by_collection
 select collection_id, count(*) as aside from set_aside
 where stream_id = $1 and sync_id = $2 and attempts > 0

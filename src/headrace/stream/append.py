@@ -11,7 +11,7 @@ import orjson
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced
-from headrace.stream import columns, copying
+from headrace.stream import columns, copying, counts
 from headrace.stream.compare import Changes, compare
 from headrace.stream.events import partitions, writing
 from headrace.stream.events.writing import Drafts
@@ -128,6 +128,8 @@ async def _compare_all(conn: Conn, fence: Fence, incoming: Sequence[Incoming], c
         changes.unchanged += found.unchanged
         changes.stale += found.stale
         changes.event_days = found.event_days or changes.event_days
+        changes.head = min(changes.head, found.head)
+        changes.removals = found.removals if changes.removals is None else changes.removals
     return changes
 
 
@@ -143,8 +145,11 @@ async def _write(
 ) -> int:
     """The transaction; the head that it leaves, 0 when it took no number. Lock order: epoch, the sync's own rows, then
     the stream, for which the other syncs on it wait."""
-    if not await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision):
+    removals = await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision)
+    if removals is None:
         raise Fenced(f"Sync {fence.sync_id} is no longer this writer's: nothing was written.")
+    if changes.removals not in (None, removals):
+        raise _Overtaken
     if batch.seen is not None:
         for part in _chunks(seen, _CHUNK):
             await conn.execute(_INSERT_SEEN, fence.stream_id, batch.seen, part)
@@ -152,6 +157,7 @@ async def _write(
         await _write_checkpoints(conn, fence, batch, now)
     if not changes.writes:
         return 0
+    await counts.add(conn, fence.stream_id, fence.sync_id, counts.differences(changes))
     head, days = 0, await _lock_stream(conn, fence)
     if changes.numbers:
         if days != changes.event_days or (drafts and not await writing.stands(conn, fence.stream_id, drafts)):
@@ -182,7 +188,7 @@ async def _write_records(conn: Conn, fence: Fence, changes: Changes, writes: Rea
         base += len(writes.copied)
     for given in writes.upserted:
         rows = len(given[0])
-        _expect(rows, await conn.execute(_UPSERT_RECORDS, stream_id, sync_id, base, now, *given))
+        _expect(rows, await conn.execute(_UPSERT_RECORDS, stream_id, sync_id, base, now, *given, changes.head))
         base += rows
     await _each(conn, _DELETE_RECORD, columns.deletes(stream_id, changes.deletes, base, now))
     for new in _chunks(changes.tombstones, _CHUNK):

@@ -1,19 +1,22 @@
 -- name: read_held
 -- What is held of the given records where it differs from what came: nothing comes back for an unchanged one.
 -- LATERAL with OFFSET 0 keeps the plan a walk of primary keys, whatever the planner believes of a table just filled.
+-- With it come the sync's purges, of the same moment: a record must not be seen before one is over and the purge after.
 select u.ord, r.updated_idx, r.deleted, r.version, r.as_of, r.slack_ms, r.strong, r.raw_hash, r.canon_hash,
-  r.canon_version, p.up_to as purged_up_to, (select l.event_days from stream_locks l where l.stream_id = $1) as event_days
+  r.canon_version, p.collections as purged, p.up_tos as purged_up_to,
+  (select l.event_days from stream_locks l where l.stream_id = $1) as event_days,
+  (select max(g.head) from stream_heads g where g.stream_id = $1) as head,
+  (select e.removals from sync_epochs e where e.stream_id = $1 and e.sync_id = $4) as removals
 from unnest($2::uuid[], $3::bytea[]) with ordinality u (record_id, raw_hash, ord)
 left join lateral (
   select h.updated_idx, h.deleted, h.version, h.as_of, h.slack_ms, h.strong, h.raw_hash, h.canon_hash, h.canon_version
   from records h where h.stream_id = $1 and h.record_id = u.record_id offset 0
 ) r on true
-cross join (select max(q.up_to) as up_to from purges q where q.stream_id = $1 and q.sync_id = $4) p
+cross join (
+  select max(q.up_to) as up_to, array_agg(q.collection_id) as collections, array_agg(q.up_to) as up_tos
+  from purges q where q.stream_id = $1 and q.sync_id = $4
+) p
 where r.raw_hash is distinct from u.raw_hash or r.deleted or r.updated_idx <= p.up_to
-
--- name: read_purges
--- Removals of this sync's records that still go on.
-select collection_id, up_to from purges where stream_id = $1 and sync_id = $2
 
 -- name: read_payloads
 -- The held payloads of these records, to compare canonical forms.
@@ -30,8 +33,9 @@ where stream_id = $1 and sync_id = $2 and parent_id = $3 and collection_id = $4 
   and updated_idx is not null and upstream_id <> all ($5::text[])
 
 -- name: lock_epoch
--- The fence: no row means that the writer is late. Held to the end, so that a claim or a change of scope waits.
-select 1 from sync_epochs
+-- The fence: no row means that the writer is late. Held to the end, so that a claim or a change of scope waits. It tells
+-- how often retention has removed records of the sync, which waits too.
+select removals from sync_epochs
 where stream_id = $1 and sync_id = $2 and epoch = $3 and revision = $4 and not deleted
 for share
 
@@ -49,8 +53,9 @@ limit 1
 returning head, appended_at
 
 -- name: upsert_records
--- New records, and new content of held ones. The guard is the rule of `incoming.order`: a row that another append has
--- meanwhile made newer, or the same, is left alone, and the caller sees by the count that it was.
+-- New records, and new content of held ones. A row with a number past $33, the head at the comparison, was written by
+-- another append since: it is left alone, and the caller sees by the count that it was. The rest of the guard is the
+-- rule of `incoming.order`, for what leaves no number: a tombstone, or a refresh.
 -- A column of which all rows say the same comes as one value, its list empty (unnest fills up with nulls).
 -- An upsert because it always goes by the primary key: a join of UPDATE with unnest was seen to read the whole stream.
 insert into records (stream_id, record_id, sync_id, collection_id, upstream_id, parent_id, partition, updated_idx,
@@ -76,7 +81,7 @@ on conflict (stream_id, record_id) do update set
   appended_at = excluded.appended_at,
   raw_hash = excluded.raw_hash, canon_hash = excluded.canon_hash, canon_version = excluded.canon_version,
   size = excluded.size, codec = excluded.codec, dict_id = excluded.dict_id, data = excluded.data
-where (records.raw_hash <> excluded.raw_hash or records.deleted)
+where (records.raw_hash <> excluded.raw_hash or records.deleted) and coalesce(records.updated_idx, 0) <= $33
   and case
     when excluded.version <> records.version and excluded.version <> 0 and records.version <> 0
       then excluded.version > records.version

@@ -18,9 +18,9 @@ from headrace.stream.items import Canon, Delete, Fence, Mention, Record
 
 _SQL = load(__package__, "append.sql")
 _READ_HELD = _SQL.read_held
-_READ_PURGES = _SQL.read_purges
 _READ_PAYLOADS = _SQL.read_payloads
 _PLAIN = Canon()
+LAST_NUMBER = 2**53 - 1
 
 
 @dataclass(slots=True)
@@ -67,6 +67,10 @@ class Changes:
     stale: int = 0
     event_days: int = 0
     """For how long the stream keeps events, as it was seen with the comparison."""
+    head: int = LAST_NUMBER
+    """The stream's last number when the first of these were compared: what has a later one was not."""
+    removals: int | None = None
+    """How often retention had removed records of the sync by then."""
 
     @property
     def numbers(self) -> int:
@@ -84,11 +88,11 @@ async def compare(conn: Conn, fence: Fence, incoming: Sequence[Incoming], canons
     ids = [new.record_id for new in incoming]
     rows = await conn.fetch(_READ_HELD, fence.stream_id, ids, [new.raw_hash for new in incoming], fence.sync_id)
     changes.unchanged = len(incoming) - len(rows)
-    purges: list[Any] = []
+    purges: list[tuple[str | None, int]] = []
     if rows:
+        purges = list(zip(rows[0]["purged"] or (), rows[0]["purged_up_to"] or (), strict=True))
         changes.event_days = rows[0]["event_days"] or 0
-    if rows and rows[0]["purged_up_to"] is not None:
-        purges = await conn.fetch(_READ_PURGES, fence.stream_id, fence.sync_id)
+        changes.head, changes.removals = rows[0]["head"] or 0, rows[0]["removals"]
     doubtful: list[tuple[Overwrite, Held, int]] = []
     for row in rows:
         new = incoming[row["ord"] - 1]
@@ -130,10 +134,10 @@ def _held(row: Any) -> Held:
     )
 
 
-def _purged(new: Incoming, held: Held, purges: Sequence[Any]) -> bool:
+def _purged(new: Incoming, held: Held, purges: Sequence[tuple[str | None, int]]) -> bool:
     idx = held.updated_idx
     return idx is not None and any(
-        idx <= purge["up_to"] and purge["collection_id"] in (None, new.item.collection) for purge in purges
+        idx <= up_to and collection in (None, new.item.collection) for collection, up_to in purges
     )
 
 

@@ -7,6 +7,7 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.errors import NotFound
 from headrace.ids import uuid7
+from headrace.stream import counts
 
 _SQL = load(__package__, "lifecycle.sql")
 _CREATE_STREAM = (_SQL.create_lock, _SQL.create_head)
@@ -94,3 +95,4 @@ async def _begin_purge(
     await conn.execute(_LOCK_STREAM, stream_id)
     head = await conn.fetchval(_READ_HEAD, stream_id)
     await conn.execute(_CREATE_PURGE, stream_id, uuid7(), sync_id, collection_id, head or 0, cause, now)
+    await counts.forget(conn, stream_id, sync_id, collection_id)

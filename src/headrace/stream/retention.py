@@ -4,6 +4,7 @@ Everything goes in chunks, by key, so that no step holds a lock for long (`porti
 call it until it returns 0. None of it gives a number or a message: readers see less, and no consumer is told.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from uuid import UUID
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced
+from headrace.stream import counts
 from headrace.stream.items import Fence
 
 _SQL = load(__package__, "retention.sql")
@@ -32,12 +34,12 @@ _FINISH_SYNC = (
     _SQL.finish_held_deletes,
     _SQL.finish_set_aside,
 )
+_BEGIN_REMOVAL = _SQL.begin_removal
 _AGED = (_SQL.find_aged, _SQL.age_out)
 _DELETED = (_SQL.find_deleted, _SQL.drop_deleted)
 _DROP_HEADS = _SQL.drop_heads
 _READ_CONSUMERS = _SQL.read_consumers
 _DROP_POSITIONS = _SQL.drop_positions
-_LOCK_EPOCH = load(__package__, "append.sql").lock_epoch
 
 _KEPT = timedelta(minutes=65)  # `1h` needs an hour of heads
 _ROWS = 10_000
@@ -145,11 +147,13 @@ async def _remove(
 ) -> int:
     find, delete = statements
     async with db.ingest.acquire() as conn, conn.transaction():
-        if await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision) is None:
+        if not await conn.fetchval(_BEGIN_REMOVAL, fence.stream_id, fence.sync_id, fence.epoch, fence.revision):
             raise Fenced(f"Sync {fence.sync_id} is no longer this worker's: nothing was removed.")
         rows = await conn.fetch(find, fence.stream_id, fence.sync_id, before, limit, walk.since)
         if rows:
-            await conn.execute(delete, fence.stream_id, [row["record_id"] for row in rows], before)
+            gone = await conn.fetch(delete, fence.stream_id, [row["record_id"] for row in rows], before)
+            living = Counter(row["collection_id"] for row in gone if row["counted"])
+            await counts.add(conn, fence.stream_id, fence.sync_id, {each: -count for each, count in living.items()})
             await _drop_dead_letters(conn, fence.stream_id, rows)
     if rows:
         walk.since = rows[-1]["moment"]

@@ -73,6 +73,13 @@ delete from held_deletes where stream_id = $1 and sync_id = $2
 -- name: finish_set_aside
 delete from set_aside where stream_id = $1 and sync_id = $2
 
+-- name: begin_removal
+-- The fence, held for itself to the end: no append and no purge comes between. An append that compared before this and
+-- writes after it begins anew by the number.
+update sync_epochs set removals = removals + 1
+where stream_id = $1 and sync_id = $2 and epoch = $3 and revision = $4 and not deleted
+returning 1
+
 -- name: find_aged
 -- Records whose later time is before the limit, the oldest first, from the age $5 on. A record of which the provider
 -- tells no time at all never ages. The conditions are those of the index `records_age`.
@@ -85,9 +92,14 @@ order by greatest(r.upstream_created_at, r.upstream_updated_at)
 limit $4
 
 -- name: age_out
--- Those that have not changed meanwhile.
-delete from records
-where stream_id = $1 and record_id = any ($2::uuid[]) and greatest(upstream_created_at, upstream_updated_at) < $3
+-- Those that have not changed meanwhile; `counted` are those that a reader saw and that were not deleted.
+delete from records r
+where r.stream_id = $1 and r.record_id = any ($2::uuid[])
+  and greatest(r.upstream_created_at, r.upstream_updated_at) < $3
+returning r.collection_id, not r.deleted and not exists (
+  select from purges p
+  where p.stream_id = $1 and p.sync_id = r.sync_id and r.updated_idx <= p.up_to
+    and (p.collection_id is null or p.collection_id = r.collection_id)) as counted
 
 -- name: find_deleted
 -- Records deleted upstream before the limit, and guards of that age, likewise by the index `records_deleted`.
