@@ -24,6 +24,7 @@ from headrace.api.syncs import PathSync
 from headrace.api.webhooks import address, path_hash, seal_secret
 from headrace.control import syncs
 from headrace.control.syncs import Sync
+from headrace.db.pool import Conn
 from headrace.engine import account_collections, barrier, patch, status, sweep
 from headrace.engine.patch import Plan
 from headrace.errors import Invalid, NotFound, NotImplementedYet
@@ -48,6 +49,13 @@ class ConfirmFields(Fields):
 
 class WebhookFields(Fields):
     signing_secret: Annotated[str, Field(min_length=1, max_length=4096)]
+    url: Annotated[
+        str | None,
+        Field(
+            max_length=4096,
+            description="The address that stands, to be kept: some providers make the secret for an address.",
+        ),
+    ] = None
 
 
 async def _provider(services: Services, sync: Sync) -> Provider:
@@ -166,15 +174,30 @@ async def purge_records(
 async def set_webhook(
     change: StreamChange, sync: PathSync, body: Annotated[WebhookFields, Depends(JsonBody(WebhookFields))]
 ) -> Json:
-    """Keep the provider's signing secret, and make the address that it is to send webhooks to. An older one is void."""
+    """Keep the provider's signing secret, and make the address that it is to send webhooks to. An older one is void,
+    unless it is the one given as `url`: then it is kept.
+    """
     services = change.services
     if (await _provider(services, sync)).hook is None:
         raise Invalid({"id": [f"{sync.provider} sends no webhooks that Headrace understands"]})
-    secret = secrets.token_urlsafe(32)
     async with change.transaction() as tx:
+        secret = await _webhook_path(tx.conn, services, sync, body.url)
         sealed = await seal_secret(tx.conn, services.keyring, sync, body.signing_secret)
         await syncs.set_webhook(tx.conn, sync.org_id, sync.id, sealed, path_hash(secret))
         return tx.answer({}, once={"url": address(services.settings, sync.id, secret)})
+
+
+async def _webhook_path(conn: Conn, services: Services, sync: Sync, url: str | None) -> str:
+    """The secret part of the webhook's address: a new one, or that of the address given, which must be the one that
+    stands."""
+    if url is None:
+        return secrets.token_urlsafe(32)
+    secret = url.rpartition("/")[2]
+    if url != address(services.settings, sync.id, secret) or not await syncs.of_webhook(
+        conn, sync.id, path_hash(secret)
+    ):
+        raise Invalid({"url": ["is not the address that this sync's webhooks come to; leave it out for a new one"]})
+    return secret
 
 
 def _check_known(provider: Provider, collection_id: str) -> None:
