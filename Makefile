@@ -4,7 +4,7 @@
 BIN := .venv/bin
 JOBS ?= 4
 
-.PHONY: help demo test soak mutants lint bench lock clean
+.PHONY: help demo test soak mutants lint bench bench-peers lock lock-peers clean
 
 help:
 	@echo "make demo    a provider that keeps changing, a sync, and a consumer that prints every change"
@@ -12,6 +12,7 @@ help:
 	@echo "make soak    the tests that take minutes each: long outages"
 	@echo "make lint    the first three of the tests"
 	@echo "make bench   the benchmarks, with their goals (QUICK=1: small ones)"
+	@echo "make bench-peers  the same work done by others, side by side (QUICK=1: small; ARGS=\"--records 20000\")"
 	@echo "make lock    renew the lock files from pyproject.toml"
 	@echo "make clean   take away what make and the tests have made"
 
@@ -44,6 +45,10 @@ lint: .venv/.dev-ready
 bench: .venv/.dev-ready
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
+# The peers stand in environments of their own under .bench, which this makes from the lock files beside them.
+bench-peers: .venv/.dev-ready
+	@$(BIN)/python -m bench.peers $(if $(QUICK),--quick) $(ARGS)
+
 .venv/.run-ready: requirements.lock pyproject.toml tools/environment
 	@tools/environment requirements.lock
 	@touch $@
@@ -59,6 +64,17 @@ lock:
 	@python3 -m venv .lock && .lock/bin/python -m pip install --quiet uv
 	@$(COMPILE) --upgrade --group build --output-file requirements.lock
 	@$(COMPILE) --upgrade --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@rm -rf .lock
+
+lock-peers:
+	@python3 -m venv .lock && .lock/bin/python -m pip install --quiet uv
+	@for peer in airbyte dlt singer; do \
+	  .lock/bin/uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --upgrade --generate-hashes \
+	    --custom-compile-command "make lock-peers" \
+	    --output-file bench/peers/environments/$$peer/requirements.lock bench/peers/environments/$$peer/requirements.in \
+	  || exit 1; \
+	done
+	@cd bench/peers/environments/sync_engine && npm update --package-lock-only --omit=optional --loglevel=error
 	@rm -rf .lock
 
 clean:

@@ -1,6 +1,6 @@
 """Consuming with acks beside NATS JetStream and a queue in a table of the same PostgreSQL, on the same messages.
 
-python -m bench.peers [--quick] [--records 40000]
+python -m bench.peers.consume [--quick] [--records 40000]
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from bench.load import consume
-from bench.queues import jetstream, jetstream_workers, rate, table_workers
+from bench.peers.queues import jetstream, jetstream_workers, rate, table_workers
 from bench.report import figure
 from bench.stand import options, stand
 from headrace.cli.database import database_url

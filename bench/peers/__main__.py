@@ -1,0 +1,125 @@
+"""`make bench-peers`: the whole comparison, as tables.
+
+python -m bench.peers [--quick] [--records 200000] [--rounds 5] [--bound 600] [--only NAME …] [--scenario NAME …]
+                      [--write docs/benchmarks/peers.md]
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from bench.peers.airbyte import Airbyte, AirbyteOutput
+from bench.peers.dlt import Dlt
+from bench.peers.environments import ENVIRONMENTS, Unavailable
+from bench.peers.ground import Database, database
+from bench.peers.headrace import Headrace
+from bench.peers.peer import Command, Peer
+from bench.peers.results import Result, tables
+from bench.peers.scenarios import (
+    AGAIN,
+    CHANGED,
+    FIRST,
+    HEADINGS,
+    HOSTILE,
+    KILLED,
+    Size,
+    hostile,
+    killed,
+    load_and_change,
+)
+from bench.peers.singer import Singer
+from bench.peers.sync_engine import SyncEngine
+from bench.report import machine
+
+PEERS: tuple[type[Peer], ...] = (Headrace, Dlt, Airbyte, Singer, SyncEngine)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1 000 objects of each collection, one round")
+    parser.add_argument("--records", type=int, default=200_000, help="objects of each of the two collections")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each peer runs; medians are told")
+    parser.add_argument("--bound", type=float, default=600.0, help="seconds that a peer may take for a piece of work")
+    parser.add_argument("--hostile-records", type=int, default=2_000, help="of each collection, where it misbehaves")
+    parser.add_argument("--only", nargs="+", choices=[peer.name for peer in PEERS], metavar="NAME")
+    parser.add_argument("--scenario", nargs="+", choices=list(HEADINGS), metavar="NAME", default=list(HEADINGS))
+    parser.add_argument("--write", type=Path, help="write the tables into this file")
+    parsed = parser.parse_args()
+    if parsed.quick:
+        parsed.records, parsed.rounds, parsed.hostile_records = 1_000, 1, 500
+    return parsed
+
+
+def _available(peers: list[type[Peer]]) -> list[type[Peer]]:
+    """Those whose environment could be made; of the others it is told why not."""
+    ready = []
+    for peer in peers:
+        try:
+            if issubclass(peer, Command):
+                ENVIRONMENTS[peer.environment].make()
+        except Unavailable as error:
+            print(f"{peer.name} is left out: {error}", flush=True)
+        else:
+            ready.append(peer)
+    return ready
+
+
+async def _compare(options: argparse.Namespace, peers: list[type[Peer]]) -> list[Result]:
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
+        async with database(Path(folder)) as shared:
+            for number in range(options.rounds):
+                # In turn, and each round begins with another: what the machine does beside weighs on all of them.
+                turn = number % len(peers)
+                for peer in [*peers[turn:], *peers[:turn]]:
+                    began = time.perf_counter()
+                    found = await _run(shared, peer, options)
+                    results += found
+                    _tell(number + 1, peer.name, found, time.perf_counter() - began)
+    return results
+
+
+async def _run(shared: Database, peer: type[Peer], options: argparse.Namespace) -> list[Result]:
+    size, small = Size(options.records, options.bound), Size(options.hostile_records, min(120.0, options.bound))
+    chosen = set(options.scenario)
+    found: list[Result] = []
+    if chosen & {FIRST, AGAIN, CHANGED}:
+        found += await load_and_change(shared, peer, size, chosen)
+    if FIRST in chosen and peer is Airbyte:
+        found += await load_and_change(shared, AirbyteOutput, size, {FIRST})
+    if KILLED in chosen:
+        found.append(await killed(shared, peer, size))
+    if HOSTILE in chosen:
+        found.append(await hostile(shared, peer, small))
+    return found
+
+
+def _tell(number: int, name: str, found: list[Result], seconds: float) -> None:
+    print(f"round {number}, {name}: {seconds:.0f} s", flush=True)
+    for result in found:
+        figures = ", ".join(f"{name} {value:,.3g}" for name, value in result.figures.items())
+        print(f"  {result.scenario}: {result.failed or figures} {result.right}", flush=True)
+
+
+def _report(options: argparse.Namespace, peers: list[type[Peer]], results: list[Result]) -> str:
+    order = {peer.name: place for place, peer in enumerate(PEERS)}
+    ordered = sorted(results, key=lambda result: order.get(result.peer, len(order)))
+    made_of = [ENVIRONMENTS[peer.environment].versions() for peer in peers if issubclass(peer, Command)]
+    versions = ", ".join(f"{name} {version}" for each in made_of for name, version in each.items())
+    size = f"{options.records:,} customers and {options.records:,} invoices, medians of {options.rounds} runs"
+    return f"{machine()}. {size}. {versions}.\n\n{tables(ordered, HEADINGS)}"
+
+
+def main() -> None:
+    options = _options()
+    peers = _available([peer for peer in PEERS if options.only is None or peer.name in options.only])
+    report = _report(options, peers, asyncio.run(_compare(options, peers)))
+    print("\n" + report)
+    if options.write:
+        options.write.write_text(f"# Beside others\n\n{report}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""The five scenarios of copying. Each takes a peer through a piece of work, and says what it cost and whether the copy
+is right."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from bench.peers.ground import Database, Ground, ground
+from bench.peers.peer import Failed, Peer
+from bench.peers.program import Watch
+from bench.peers.provider import COLLECTIONS
+from bench.peers.results import Result
+from bench.peers.rightness import Verdict, compare, mark
+
+Make = Callable[[Ground], Peer]
+
+FIRST, AGAIN, CHANGED, KILLED, HOSTILE = "first load", "again", "changed", "killed", "hostile"
+HEADINGS = {
+    FIRST: "First load",
+    AGAIN: "Second run, nothing changed",
+    CHANGED: "One in a thousand changed, one in ten thousand deleted",
+    KILLED: "kill -9 at half of the first load",
+    HOSTILE: "A provider that misbehaves",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Objects of each collection; the seconds that a peer may take for each piece of work, and those in which one that
+    follows by itself must have seen every change."""
+
+    each: int
+    bound_s: float
+    patience_s: float = 30.0
+
+    @property
+    def all(self) -> int:
+        return self.each * len(COLLECTIONS)
+
+
+async def judge(peer: Peer) -> Verdict:
+    """Compare all of the copy with the provider."""
+    found = Verdict()
+    for collection in COLLECTIONS:
+        columns = await peer.columns(collection)
+        there = peer.ground.provider.objects(collection)
+        found += await compare(there, peer.rows(collection), columns)
+    return found
+
+
+async def _worked(peer: Peer, size: Size) -> None:
+    """Start it and wait until it is done. Raises Failed, also when the time is over."""
+    try:
+        async with asyncio.timeout(size.bound_s):
+            await peer.start()
+            await peer.done()
+    except TimeoutError:
+        await peer.kill()
+        raise Failed(f"not done within {size.bound_s:.0f} s") from None
+
+
+async def _measured(peer: Peer, size: Size) -> dict[str, float]:
+    """What one run over everything costs, from its first request on; what it takes to begin stands by itself."""
+    asked, began = await peer.ground.provider.requests(), time.perf_counter()
+    async with Watch(peer.pids) as watch, asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(_first_request(peer, asked))
+        try:
+            await _worked(peer, size)
+        finally:
+            first.cancel()
+        ended, busy, database = time.perf_counter(), peer.busy_s(), peer.ground.database.busy_s()
+    if first.cancelled():
+        raise Failed("asked for nothing")
+    at, busy_then, database_then = first.result()
+    millions = size.all / 1e6
+    return {
+        "records/s": size.all / (ended - at),
+        "CPU s per million": (busy - busy_then) / millions,
+        "PostgreSQL's CPU s per million": (database - database_then) / millions,
+        "peak MB": watch.most / 1e6,
+        "requests": await peer.ground.provider.requests() - asked,
+        "seconds to begin": at - began,
+    }
+
+
+async def _first_request(peer: Peer, asked: int) -> tuple[float, float, float]:
+    """Wait for it: the moment, and the processor time of the peer and of PostgreSQL until then."""
+    while await peer.ground.provider.requests() == asked:
+        await asyncio.sleep(0.02)
+    return time.perf_counter(), peer.busy_s(), peer.ground.database.busy_s()
+
+
+async def load_and_change(database: Database, make: Make, size: Size, scenarios: set[str]) -> list[Result]:
+    """The first load, a second run over the same, and then changes: on one ground."""
+    results: list[Result] = []
+    async with ground(database, size.each, size.each) as there:
+        peer = make(there)
+        try:
+            for scenario in (FIRST, AGAIN):
+                if scenario == FIRST or scenario in scenarios:
+                    figures = await _measured(peer, size)
+                    results.append(Result(scenario, peer.name, figures, str(await judge(peer))))
+            if (scenario := CHANGED) in scenarios:
+                results.append(await _changed(peer, size))
+        except Failed as error:
+            results.append(Result(scenario, peer.name, failed=str(error)))
+        finally:
+            await peer.close()
+    return [result for result in results if result.scenario in scenarios]
+
+
+Wanted = dict[str, dict[str, dict[str, Any] | None]]
+"""By collection and id: the object as it is now, None when it was deleted."""
+
+
+async def _changed(peer: Peer, size: Size) -> Result:
+    await peer.follow()
+    asked = await peer.ground.provider.requests()
+    began = time.perf_counter()
+    wanted = await _change(peer.ground, size)
+    if not peer.live:
+        await _worked(peer, size)
+    right_after = await _until_right(peer, wanted, began, size.patience_s if peer.live else 0.0)
+    figures = {"requests": float(await peer.ground.provider.requests() - asked)}
+    verdict = await judge(peer)
+    if right_after is not None and verdict.right:
+        figures = {"seconds until right": right_after, **figures}
+    return Result(CHANGED, peer.name, figures, str(verdict))
+
+
+async def _change(there: Ground, size: Size) -> Wanted:
+    """Change one object in a thousand and delete one in ten thousand of each collection, spread over its whole age;
+    Stripe deletes no invoices but drafts."""
+    wanted: Wanted = {name: {} for name in COLLECTIONS}
+    for collection in COLLECTIONS:
+        raws = [raw async for raw in _every(there, collection, max(1, size.each // max(1, size.each // 1000)))]
+        for turn, raw in enumerate(raws):
+            changed = orjson.loads(raw)["id"]
+            fields = {"metadata": {"changed_by": "bench", "turn": str(turn)}}
+            wanted[collection][changed] = await there.provider.update(collection, changed, fields)
+        goes = max(1, size.each // 10_000)
+        async for raw in there.provider.objects(collection):
+            held = orjson.loads(raw)
+            if held["id"] in wanted[collection] or (collection == "invoices" and held["status"] != "draft"):
+                continue
+            await there.provider.delete(collection, held["id"])
+            wanted[collection][held["id"]] = None
+            if (goes := goes - 1) == 0:
+                break
+    return wanted
+
+
+async def _every(there: Ground, collection: str, nth: int) -> Any:
+    number = 0
+    async for raw in there.provider.objects(collection):
+        number += 1
+        if number % nth == 0:
+            yield raw
+
+
+async def _until_right(peer: Peer, wanted: Wanted, began: float, patience_s: float) -> float | None:
+    """Seconds until each object that changed is right in the copy, None when that does not come about in time."""
+    until = time.perf_counter() + patience_s
+    while True:
+        for collection, objects in wanted.items():
+            if objects:
+                columns = await peer.columns(collection)
+                rows = peer.rows(collection, [*objects])
+                held = {object_id: mark(fields, columns) async for object_id, fields in rows}
+                for object_id, truth in list(objects.items()):
+                    if held.get(object_id) == (None if truth is None else mark(truth, columns)):
+                        del objects[object_id]
+        if not any(wanted.values()):
+            return time.perf_counter() - began
+        if time.perf_counter() > until:
+            return None
+        await asyncio.sleep(0.05)
+
+
+async def killed(database: Database, make: Make, size: Size) -> Result:
+    """kill -9 when half of the requests of a first load were asked; then started again, once."""
+    async with ground(database, size.each, size.each) as there:
+        peer = make(there)
+        pages = sum(-(-size.each // 100) for _ in COLLECTIONS)
+        try:
+            await peer.start()
+            ending = asyncio.create_task(peer.done())
+            while await there.provider.requests() < pages // 2 and not ending.done():
+                await asyncio.sleep(0.01)
+            await peer.kill()
+            ending.cancel()
+            await asyncio.wait([ending])
+            before = await there.provider.requests()
+            await _worked(peer, size)
+            asked = await there.provider.requests()
+            figures = {"requests before": float(before), "repeated": float(max(0, asked - pages))}
+            return Result(KILLED, peer.name, figures, str(await judge(peer)))
+        except Failed as error:
+            return Result(KILLED, peer.name, failed=str(error))
+        finally:
+            await peer.close()
+
+
+async def hostile(database: Database, make: Make, size: Size) -> Result:
+    """A first load and a time of changes from a provider that refuses, fails and breaks off some answers, tells events
+    late, has many objects in the same second, and lists with more lines than a page shows. Then it rests and behaves,
+    and the peer brings over what is left: one that is a command is started until it ends well, three times at most."""
+    async with ground(database, size.each, size.each, long=True) as there:
+        peer = make(there)
+        try:
+            await _misbehave(there)
+            runs = await _tried(peer, size)
+            await peer.follow()
+            await there.provider.stir(50.0)
+            await asyncio.sleep(3.0)
+            if not peer.live:
+                runs += await _tried(peer, size)
+            await there.provider.stir(0.0)
+            await asyncio.sleep(6.0)  # by now the events that were late are in the list
+            await there.provider.behave(but="ties")
+            if peer.live:
+                await _calm(peer, size)
+            else:
+                runs += await _tried(peer, size)
+            figures = {"runs that it took": float(runs), "requests": float(await there.provider.requests())}
+            return Result(HOSTILE, peer.name, figures, str(await judge(peer)))
+        except Failed as error:
+            return Result(HOSTILE, peer.name, failed=str(error))
+        finally:
+            await peer.close()
+
+
+async def _misbehave(there: Ground) -> None:
+    refused = {"path": "/v1/*", "probability": 0.03}
+    await there.provider.misbehave("ties", second=3600)
+    await there.provider.misbehave("rate_limited", **refused)
+    await there.provider.misbehave("server_error", **refused)
+    await there.provider.misbehave("reset", **refused, at=2000)
+    await there.provider.misbehave("late_events", probability=0.3, delay_s=5)
+    await there.provider.misbehave("unordered_events")
+
+
+async def _tried(peer: Peer, size: Size) -> int:
+    """Start it until it ends well, as a scheduler would; how often that was. Raises Failed after the third time."""
+    for attempt in (1, 2, 3):
+        try:
+            await _worked(peer, size)
+        except Failed:
+            if attempt == 3:
+                raise
+        else:
+            return attempt
+    raise AssertionError
+
+
+async def _calm(peer: Peer, size: Size) -> None:
+    """Wait until its copy is right, for as long as it may take to see every change."""
+    until = time.perf_counter() + size.patience_s
+    while not (await judge(peer)).right and time.perf_counter() < until:
+        await asyncio.sleep(1.0)
