@@ -14,6 +14,7 @@ from headrace.providers.kit import (
     CredentialKind,
     Cursor,
     Delivery,
+    Hint,
     Hook,
     Limit,
     LimitPolicy,
@@ -26,7 +27,6 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
-from headrace.stream.items import Item
 
 
 def _sign(request: Request, properties: Properties, now: datetime) -> Request:
@@ -46,13 +46,13 @@ def _page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
     return Page()
 
 
-def _read(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
+def _read(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
     if delivery.headers.get("x-shop-signature") != secret:
         raise NotGenuine("the signature does not hold")
     if delivery.headers.get("x-shop-url", delivery.url) != delivery.url:
         raise NotGenuine("the signature holds for another address")
-    orjson.loads(delivery.body)
-    return []
+    gone = orjson.loads(delivery.body).get("gone", [])
+    return [Hint("shop:order", key, forgotten=True) for key in gone]
 
 
 def _schema() -> Mapping[str, Any]:

@@ -53,6 +53,18 @@ async def test_a_genuine_webhook_is_a_hint_and_wakes_the_engine(
     await until(came)
 
 
+async def test_what_a_webhook_names_is_kept_to_be_fetched(
+    admin: Caller, sync: dict[str, Any], services: Services
+) -> None:
+    path = await address(admin, sync)
+    for _ in range(2):  # it may come twice
+        await admin.ok("POST", path, {"gone": ["ord_1"]}, headers=SIGNED)
+    rows = await services.db.api.fetch("select * from set_aside where sync_id = $1", UUID(sync["id"]))
+    assert [(row["collection_id"], row["upstream_id"], row["hint"], row["forget"]) for row in rows] == [
+        ("shop:order", "ord_1", True, True)
+    ]
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-Shop-Signature": "whsec_2"}])
 async def test_a_webhook_that_is_not_genuine_does_nothing(
     admin: Caller, sync: dict[str, Any], services: Services, headers: dict[str, str]

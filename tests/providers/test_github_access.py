@@ -1,13 +1,17 @@
 """How GitHub's refusals, limits and webhooks are understood."""
 
+import hmac
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
+import orjson
 import pytest
 
 from headrace.http import Request, Response
 from headrace.providers.github import GITHUB
 from headrace.providers.github.access import LIMITS, is_limited
-from headrace.providers.kit import Delivery, NotGenuine
+from headrace.providers.kit import Delivery, Hint, NotGenuine
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RESET = str(int(NOW.timestamp()) + 90)
@@ -86,6 +90,36 @@ def test_a_webhook_must_be_signed_and_is_a_hint() -> None:
     for headers, sent in (({}, body), ({"x-hub-signature-256": mark}, b"Hello"), ({"x-hub-signature-256": ""}, body)):
         with pytest.raises(NotGenuine):
             GITHUB.hook.read(Delivery(headers, sent), secret, NOW)
+
+
+@pytest.mark.parametrize(
+    ("event", "told", "named"),
+    [
+        ("issues", {"action": "edited", "issue": {"id": 1, "number": 2}}, []),
+        ("issues", {"action": "deleted", "issue": {"id": 1, "number": 2}}, [("issue", "1", "/issues/2")]),
+        ("issues", {"action": "transferred", "issue": {"id": 1, "number": 2}}, [("issue", "1", "/issues/2")]),
+        ("issue_comment", {"action": "deleted", "comment": {"id": 3}}, [("issue_comment", "3", "/issues/comments/3")]),
+        (
+            "pull_request_review_comment",
+            {"action": "deleted", "comment": {"id": 4}},
+            [("review_comment", "4", "/pulls/comments/4")],
+        ),
+        ("repository", {"action": "deleted"}, [("repository", "9", "")]),
+        (
+            "installation_repositories",
+            {"action": "removed", "repositories_removed": [{"id": 9}]},
+            [("repository", "9", "")],
+        ),
+        ("push", {}, []),
+    ],
+)
+def test_a_webhook_names_what_is_gone(event: str, told: dict[str, Any], named: list[tuple[str, str, str]]) -> None:
+    assert GITHUB.hook is not None
+    body = orjson.dumps({"repository": {"id": 9}} | told)
+    mark = "sha256=" + hmac.new(b"s", body, sha256).hexdigest()
+    delivery = Delivery({"x-hub-signature-256": mark, "x-github-event": event}, body)
+    expected = [Hint(f"github:{name}", key, f"/repositories/9{path}") for name, key, path in named]
+    assert GITHUB.hook.read(delivery, "s", NOW) == expected
 
 
 def test_each_request_names_the_version() -> None:

@@ -19,7 +19,7 @@ from headrace.providers.kit import (
     Delete,
     Delivery,
     Faulted,
-    Mention,
+    Hint,
     NotGenuine,
     Record,
     Window,
@@ -194,14 +194,12 @@ def test_what_is_left_of_ten_seconds_is_read_off_the_headers() -> None:
 URL = "https://headrace.example/webhooks/1/s"
 EVENTS = orjson.dumps(
     [
-        {"subscriptionType": "contact.propertyChange", "objectId": 5, "occurredAt": 1_795_435_200_000},
-        {
-            "subscriptionType": "object.deletion",
-            "objectTypeId": "2-7654321",
-            "objectId": 6,
-            "occurredAt": 1_795_435_200_000,
-        },
-        {"subscriptionType": "conversation.creation", "objectId": 7},
+        {"subscriptionType": "contact.propertyChange", "objectId": 4, "propertyName": "email"},
+        {"subscriptionType": "contact.privacyDeletion", "objectId": 5},
+        {"subscriptionType": "object.deletion", "objectTypeId": "2-7654321", "objectId": 6},
+        {"subscriptionType": "deal.merge", "objectId": 7, "mergedObjectIds": [8, 9]},
+        {"subscriptionType": "object.restore", "objectTypeId": "0-48", "objectId": 10},
+        {"subscriptionType": "conversation.creation", "objectId": 11},
     ]
 )
 
@@ -213,12 +211,13 @@ def delivery(at: datetime = NOW, secret: str = "s", body: bytes = EVENTS) -> Del
     return Delivery(headers, body, URL)
 
 
-def test_a_webhook_names_what_changed() -> None:
+def test_a_webhook_names_what_is_gone_or_back() -> None:
     assert HUBSPOT.hook is not None
-    items = HUBSPOT.hook.read(delivery(), "s", NOW)
-    assert [(item.collection, item.id) for item in items if isinstance(item, Mention)] == [
-        ("hubspot:contact", "5"),
-        ("hubspot:2-7654321", "6"),
+    assert HUBSPOT.hook.read(delivery(), "s", NOW) == [
+        Hint("hubspot:contact", "5", forgotten=True),
+        Hint("hubspot:2-7654321", "6"),
+        *(Hint("hubspot:deal", key) for key in ("7", "8", "9")),
+        Hint("hubspot:call", "10"),
     ]
 
 

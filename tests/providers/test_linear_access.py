@@ -9,7 +9,18 @@ import orjson
 import pytest
 
 from headrace.http import Request, Response
-from headrace.providers.kit import EVERYTHING, Context, Delete, Delivery, Faulted, NotGenuine, Page, Record, Window
+from headrace.providers.kit import (
+    EVERYTHING,
+    Context,
+    Delete,
+    Delivery,
+    Faulted,
+    Hint,
+    NotGenuine,
+    Page,
+    Record,
+    Window,
+)
 from headrace.providers.kit.checks import drive
 from headrace.providers.linear import LINEAR
 from headrace.providers.linear.access import LIMITS
@@ -155,11 +166,15 @@ def test_what_is_not_found_by_id_is_gone(answer: Response) -> None:
 def test_a_webhook_must_be_signed_and_fresh() -> None:
     assert LINEAR.hook is not None
 
-    def delivered(moment: datetime, secret: str = "s") -> Delivery:
-        body = orjson.dumps({"action": "update", "webhookTimestamp": int(moment.timestamp() * 1000)})
+    def delivered(moment: datetime, secret: str = "s", **told: Any) -> Delivery:
+        body = orjson.dumps({"action": "update", "webhookTimestamp": int(moment.timestamp() * 1000), **told})
         mark = hmac.new(secret.encode(), body, sha256).hexdigest()
         return Delivery({"linear-signature": mark}, body)
 
+    removed = delivered(NOW, action="remove", type="ProjectUpdate", data={"id": "u1"})
+    assert LINEAR.hook.read(removed, "s", NOW) == [Hint("linear:project_update", "u1")]
+    by_no_id = delivered(NOW, action="remove", type="Comment", data={"id": "c1"})
+    assert LINEAR.hook.read(by_no_id, "s", NOW) == []
     assert LINEAR.hook.read(delivered(NOW), "s", NOW) == []
     for wrong in (delivered(NOW, "t"), delivered(NOW - timedelta(minutes=2)), Delivery({}, b"{}")):
         with pytest.raises(NotGenuine):

@@ -1,4 +1,5 @@
-"""Webhooks that come in: genuine ones make a sync look at once. They are never the only source."""
+"""Webhooks that come in: genuine ones make a sync look at once, and fetch what they name. They are never the only
+source."""
 
 import hashlib
 from uuid import UUID
@@ -15,7 +16,7 @@ from headrace.api.services import services_of
 from headrace.control import syncs
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
-from headrace.engine import patch
+from headrace.engine import hints
 from headrace.errors import BadRequest, NotFound
 from headrace.ids import parse_uuid
 from headrace.providers.kit import Delivery, NotGenuine
@@ -72,7 +73,7 @@ async def receive(request: Request, sync_id: str, secret: str) -> Json:
         signing_secret = (await services.keyring.open(conn, sync.org_id, _aad(sync), sealed)).decode()
         now = services.db.clock.now()
         try:
-            hook.read(_delivery(request, services.settings, body), signing_secret, now)
+            named = hook.read(_delivery(request, services.settings, body), signing_secret, now)
         except NotGenuine as reason:
             WEBHOOKS.labels("not_genuine").inc()
             log.warning("webhook_not_genuine", sync_id=str(sync.id), reason=str(reason))
@@ -86,7 +87,7 @@ async def receive(request: Request, sync_id: str, secret: str) -> Json:
                 f"This webhook cannot be read as one of {sync.provider}. Check that the provider alone sends to this "
                 "address."
             ) from None
-        await patch.hint(conn, sync, now)
+        await hints.take(conn, sync, named, now)
     WEBHOOKS.labels("taken").inc()
     return Json({"received": True})
 

@@ -1,6 +1,9 @@
-"""What was set aside is tried again, with back-off, while everything else goes on."""
+"""What was set aside is tried again, with back-off, and what a webhook named is fetched, while everything else goes
+on."""
 
 from datetime import datetime
+
+import asyncpg
 
 from headrace.db.queries import load
 from headrace.engine.checkpoints import Checkpoints
@@ -9,7 +12,8 @@ from headrace.engine.pace import Priority
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.ids import record_id, record_namespace
-from headrace.stream.items import Item, Record
+from headrace.stream.erase import erase
+from headrace.stream.items import Delete, Item, Record
 from headrace.stream.read import get_record
 
 SQL = load(__package__, "intake.sql")
@@ -20,7 +24,7 @@ MENDED = Origin(Priority.SWEEP, changing=True, follow=True)
 
 
 class Aside:
-    """The records, and the children of parents, that could not be read."""
+    """The records, and the children of parents, that could not be read or were named by a webhook."""
 
     reading = "aside"
     upstream = True
@@ -53,17 +57,33 @@ class Aside:
         pool = session.services.db.ingest
         reads = sorted(session.reads)
         for row in await pool.fetch(ASIDE, fence.stream_id, fence.sync_id, reads, session.now(), CHUNK):
-            collection_id, upstream_id = row["collection_id"], row["upstream_id"]
-            if row["what"] == "record":
-                fetcher = self._intake.fetcher
-                items = await fetcher.fetch_one(collection_id, upstream_id, row["parent_id"], Priority.SWEEP)
-            else:
-                items = await self._children(collection_id, upstream_id)
+            items = await self._read(row)
             if items:
                 await self._intake.take(items, [], origin=MENDED)
-                key = (fence.stream_id, fence.sync_id, collection_id, row["what"], upstream_id)
-                await pool.execute(PUT_BACK, *key, row["retry_at"])
+                if row["forget"]:
+                    await self._forget(row, items)
+            key = (fence.stream_id, fence.sync_id, row["collection_id"], row["what"], row["upstream_id"])
+            await pool.execute(PUT_BACK, *key, row["retry_at"])  # what was set aside anew has another moment, and stays
         await self.load()
+
+    async def _read(self, row: asyncpg.Record) -> list[Item]:
+        """What it is now; nothing when it was set aside again."""
+        collection_id, upstream_id = row["collection_id"], row["upstream_id"]
+        if row["what"] == "children":
+            return await self._children(collection_id, upstream_id)
+        fetcher, hook = self._intake.fetcher, self._session.access.provider.hook
+        if row["hint"] and hook is not None and hook.look is not None:
+            return await fetcher.look(hook.look, collection_id, upstream_id, row["parent_id"])
+        priority = Priority.CHANGES if row["hint"] else Priority.SWEEP
+        return await fetcher.fetch_one(collection_id, upstream_id, row["parent_id"], priority)
+
+    async def _forget(self, row: asyncpg.Record, items: list[Item]) -> None:
+        """Erase what was stored of a record that the provider was told to forget, if it is gone there."""
+        named = (row["collection_id"], row["upstream_id"])
+        if named in {(each.collection, each.id) for each in items if isinstance(each, Delete)}:
+            fence = self._session.fence
+            key = record_id(record_namespace(fence.sync_id, named[0]), named[1])
+            await erase(self._session.services.db, fence.stream_id, key)
 
     async def _children(self, collection_id: str, parent_id: str) -> list[Item]:
         """The children of a parent, and the parent as it is held; a parent that is not held any more has none."""

@@ -12,7 +12,7 @@ from headrace.engine.paging import CursorGuard
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
 from headrace.errors import ImplementationError
-from headrace.providers.kit import Collection, Cursor, FaultClass
+from headrace.providers.kit import Collection, Cursor, FaultClass, Hint, Look
 from headrace.stream.items import Item, Mention, Record
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ AT_ONCE = 8
 ASIDE: frozenset[FaultClass] = frozenset({"gone", "bad", "permission", "config"})
 """Faults of one record or child; any other concerns the whole reading."""
 
-_WAITS = tuple(min(timedelta(minutes=2**doublings), timedelta(days=1)) for doublings in range(12))
+WAITS = tuple(min(timedelta(minutes=2**doublings), timedelta(days=1)) for doublings in range(12))
 """Before what was set aside is tried again, the first, second, … time."""
 
 Key = tuple[str, str, str | None]
@@ -75,6 +75,15 @@ class Fetcher:
             return page.items
 
         return await self._or_aside(read, collection_id, "record", upstream_id, parent)
+
+    async def look(self, look: Look, collection_id: str, upstream_id: str, address: str | None) -> list[Item]:
+        """What a webhook named, at its address; nothing when it had to be set aside. Raises ReadFailed."""
+
+        async def read() -> list[Item]:
+            hint = Hint(collection_id, upstream_id, address)
+            return (await self._session.read(look(self._session.context(), hint), Priority.CHANGES)).items
+
+        return await self._or_aside(read, collection_id, "record", upstream_id, address)
 
     async def children(self, parent: Record, collection: Collection, priority: Priority) -> list[Item]:
         """The children of one parent; nothing when they had to be set aside. Raises ReadFailed."""
@@ -133,7 +142,7 @@ class Fetcher:
             parent,
             reason,
             now,
-            [now + wait for wait in _WAITS],
+            [now + wait for wait in WAITS],
         )
         self._due(due)
         return []

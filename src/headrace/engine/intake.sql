@@ -35,14 +35,14 @@ where stream_id = $1 and sync_id = $2 and collection_id = $3 and what = $4 and u
 
 -- name: aside
 -- What is set aside and due to be tried again, oldest first.
-select collection_id, what, upstream_id, parent_id, attempts, retry_at from set_aside
-where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and retry_at <= $4
+select collection_id, what, upstream_id, parent_id, attempts, retry_at, hint, forget from set_aside
+where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and retry_at <= $4 and what <> 'partition'
 order by retry_at limit $5
 
 -- name: next_aside
 -- When something that is set aside is due next.
 select min(retry_at) from set_aside
-where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[])
+where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and what <> 'partition'
 
 -- name: put_off
 -- A record to be fetched at $6, when the fetch can tell which of its pictures is the newest. One that waits for its
@@ -54,6 +54,15 @@ on conflict (stream_id, sync_id, collection_id, what, upstream_id)
 do update set
   retry_at = case when set_aside.retry_at <= $7 then excluded.retry_at
     else least(set_aside.retry_at, excluded.retry_at) end
+
+-- name: name_hint
+-- A webhook names a record: it is fetched at once, also where it had been set aside.
+insert into set_aside
+  (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at, hint, forget)
+values ($1, $2, $3, 'record', $4, $5, 'a webhook named it', 0, $6, $6, true, $7)
+on conflict (stream_id, sync_id, collection_id, what, upstream_id)
+do update set retry_at = excluded.retry_at, hint = true, forget = set_aside.forget or excluded.forget,
+  parent_id = coalesce(excluded.parent_id, set_aside.parent_id)
 
 -- name: still_put_off
 -- How many records that were put off at $4 or before are still to be fetched.

@@ -20,6 +20,7 @@ from headrace.engine.checkpoints import Checkpoints, load_checkpoints
 from headrace.engine.gap import fall_back
 from headrace.engine.health import Health
 from headrace.engine.horizons import Gap
+from headrace.engine.refused import load_refused
 from headrace.engine.runs import Runs
 from headrace.engine.services import EngineServices
 from headrace.engine.session import Session, Stopped
@@ -144,6 +145,7 @@ class SyncRunner:
         assembly.session.establish = assembly.establish
         await assembly.aside.load()
         await assembly.session.load_held()
+        await load_refused(assembly.session)
         await self._runs.load(assembly.session)
         return assembly
 
@@ -195,6 +197,7 @@ class SyncRunner:
             self._look, asked = False, self._runs.requested
             await self._runs.load(session)
             await session.load_held()
+            await assembly.aside.load()
             if self._runs.requested != asked:
                 self._health.try_now(session.now())
         await self._health.save(session, assembly.purged)

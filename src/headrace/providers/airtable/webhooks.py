@@ -32,6 +32,7 @@ from headrace.providers.kit import (
     Fault,
     Faulted,
     Feed,
+    Hint,
     Item,
     NotGenuine,
     Page,
@@ -251,7 +252,7 @@ def _portion(payloads: Sequence[_Payload]) -> Sequence[_Payload]:
     return payloads
 
 
-def read_ping(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
+def read_ping(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
     """Check `X-Airtable-Content-MAC`: HMAC-SHA256 of the body with the webhook's secret, which is given in base64 when
     it is made. A ping says only that there is something to read, so an old one does no harm and none is too old."""
     try:

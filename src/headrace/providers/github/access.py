@@ -4,8 +4,6 @@ Sources: https://docs.github.com/en/rest (authentication, versions, best practic
 https://docs.github.com/en/apps/creating-github-apps (the app's JSON Web Token, installation tokens, the setup URL).
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Generator, Mapping
 from datetime import datetime
@@ -17,12 +15,9 @@ from headrace.providers.github.places import CORE
 from headrace.providers.kit import (
     Account,
     CredentialKind,
-    Delivery,
     Fault,
-    Item,
     Limit,
     LimitPolicy,
-    NotGenuine,
     Properties,
     Refused,
     Remaining,
@@ -308,17 +303,3 @@ LIMITS = LimitPolicy(
 
 def default_rate_limit(mode: str) -> tuple[int, int]:
     return (5000, 3600)
-
-
-# ─────────────────────────────── webhooks ──────────────────────────────
-
-
-def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
-    """Check `X-Hub-Signature-256`: HMAC-SHA256 of the body with the webhook's secret (https://docs.github.com/en/webhooks,
-    "Validating webhook deliveries"). Deliveries come in any order, once or not at all: a genuine one is a hint to look
-    at once, without items. It carries no time, so an old one may be played again; that costs a look and no more."""
-    expected = "sha256=" + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
-    given = delivery.headers.get("x-hub-signature-256", "")
-    if not hmac.compare_digest(expected.encode(), given.encode()):
-        raise NotGenuine("the X-Hub-Signature-256 header does not fit the body and the webhook's secret")
-    return []

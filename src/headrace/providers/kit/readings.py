@@ -225,12 +225,32 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """An object that a webhook names: what no reading tells, or not soon, as that it is gone. It is fetched at once,
+    and the fetch decides.
+
+    `address` is what is needed beside the id to ask for it (the parent of its `Fetch`). `forgotten`: the provider was
+    told to forget whom it speaks of; when the fetch finds it gone, what was stored of it is erased.
+    """
+
+    collection: str
+    id: str
+    address: str | None = None
+    forgotten: bool = False
+
+
+Look = Callable[[Context, Hint], Steps]
+
+
+@dataclass(frozen=True, slots=True)
 class Hook:
     """How a webhook is told to be genuine and what it says.
 
-    `read(delivery, secret, now)` returns Mentions, Records or Deletes (often none: a bare hint to look at the feed) and
-    raises `NotGenuine`. `tolerance` is the replay window.
+    `read(delivery, secret, now)` returns what it names (often nothing: it makes the sync look at once in any case) and
+    raises `NotGenuine`. `tolerance` is the replay window. `look` reads what was named and returns its Record or Delete,
+    or nothing where it says nothing new; None: the collection's `fetch` does, which it then must have.
     """
 
-    read: Callable[[Delivery, str, datetime], list[Item]]
+    read: Callable[[Delivery, str, datetime], list[Hint]]
     tolerance: timedelta = timedelta(minutes=5)
+    look: Look | None = None

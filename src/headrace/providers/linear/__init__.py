@@ -1,11 +1,13 @@
 """Linear: everything that its connector knows, put together. docs/providers/linear.md lists the collections.
 
-`access.py` is how it is reached, `types.py` what it lists, `reading.py` how that is read.
+`access.py` is how it is reached, `types.py` what it lists, `reading.py` how that is read, `webhooks.py` what it
+sends by itself.
 """
 
 from headrace.providers.kit import Hook, Provider
 from headrace.providers.linear import access
 from headrace.providers.linear.collections import COLLECTIONS
+from headrace.providers.linear.webhooks import TOLERANCE, read_webhook
 
 LINEAR = Provider(
     slug="linear",
@@ -16,7 +18,7 @@ LINEAR = Provider(
     limits=access.LIMITS,
     collections=COLLECTIONS,
     fault=access.fault,
-    hook=Hook(access.read_webhook, tolerance=access.TOLERANCE),
+    hook=Hook(read_webhook, tolerance=TOLERANCE),
     prepare=access.prepare,
     default_rate_limit=access.default_rate_limit,
 )

@@ -4,10 +4,8 @@ Sources: https://linear.app/developers (OAuth 2.0 authentication: https://linear
 with PKCE and refresh tokens; GraphQL, rate limiting), the GraphQL schema of @linear/sdk.
 """
 
-import hashlib
-import hmac
 from collections.abc import Generator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,12 +13,9 @@ import orjson
 from headrace.providers.kit import (
     Account,
     CredentialKind,
-    Delivery,
     Fault,
-    Item,
     Limit,
     LimitPolicy,
-    NotGenuine,
     Properties,
     Refused,
     Remaining,
@@ -211,20 +206,3 @@ LIMITS = LimitPolicy(
 
 def default_rate_limit(mode: str) -> tuple[int, int]:
     return (1500, 3600)
-
-
-# ─────────────────────────────── webhooks ──────────────────────────────
-
-TOLERANCE = timedelta(minutes=1)
-
-
-def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
-    """Check `Linear-Signature` (HMAC-SHA256 of the body, in hex) and `webhookTimestamp` in the body, which may be a
-    minute off (https://linear.app/developers/webhooks). A genuine webhook is a hint to look, without items."""
-    expected = hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), delivery.headers.get("linear-signature", "").encode()):
-        raise NotGenuine("the Linear-Signature header does not fit the body and the webhook's secret")
-    moment = orjson.loads(delivery.body).get("webhookTimestamp")
-    if not isinstance(moment, int | float) or abs(now.timestamp() - moment / 1000) > TOLERANCE.total_seconds():
-        raise NotGenuine("the webhook was sent more than a minute ago, or says no time")
-    return []

@@ -18,7 +18,7 @@ from headrace.providers.kit import (
     CredentialKind,
     Delivery,
     Fault,
-    Item,
+    Hint,
     Limit,
     LimitPolicy,
     NotGenuine,
@@ -299,7 +299,7 @@ def default_rate_limit(mode: str) -> tuple[int, int]:
 # ─────────────────────────────── webhooks ──────────────────────────────
 
 
-def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Item]:
+def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
     """Check `Stripe-Signature: t=…,v1=…`: HMAC-SHA256 of "t.body" with the endpoint's secret, not older or younger than
     five minutes (https://docs.stripe.com/webhooks#verify-manually). The event itself is read from the feed, where its
     order is known: a genuine webhook is a hint without items."""
