@@ -23,6 +23,7 @@ async def test_pages_follow_each_other(log: Log) -> None:
     assert seen == [f"{n}" for n in range(7)]
 
 
+@pytest.mark.parametrize("few", [60, 1], ids=["looked up", "read through"])
 @pytest.mark.parametrize(
     ("filters", "wanted"),
     [
@@ -38,7 +39,10 @@ async def test_pages_follow_each_other(log: Log) -> None:
         ({"sync_ids": []}, []),
     ],
 )
-async def test_all_filters_must_match(log: Log, filters: dict[str, object], wanted: list[str]) -> None:
+async def test_all_filters_must_match(
+    log: Log, filters: dict[str, object], wanted: list[str], few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "_FEW_PAIRS", few)
     await log.append(
         record("a", collection="test:x"),
         record("b", collection="test:y"),
@@ -47,6 +51,14 @@ async def test_all_filters_must_match(log: Log, filters: dict[str, object], want
     )
     await log.append(delete("d", 5, collection="test:x"))
     assert [each.upstream_id for each in await log.read(**filters)] == wanted
+
+
+@pytest.mark.parametrize("id_", ["nul\0inside", "percent%00inside", "é"])
+async def test_a_record_is_found_by_the_providers_id_however_it_is_spelled(log: Log, id_: str) -> None:
+    await log.append(record("other"), record(id_))
+    held = [each.upstream_id for each in await log.read()][1]
+    assert [each.upstream_id for each in await log.read(upstream_id=held)] == [held]
+    assert await log.read(1, upstream_id="other") == []
 
 
 async def test_syncs_are_told_apart(log: Log) -> None:

@@ -37,7 +37,7 @@ async def add(conn: Conn, stream_id: UUID, sync_id: UUID, by_collection: Mapping
     """In the transaction of the change itself, which holds the sync's epoch row. Differences of 0 leave no row."""
     changed = {collection: living for collection, living in by_collection.items() if living}
     if changed:
-        await conn.execute(_ADD, stream_id, sync_id, uuid7(), list(changed), list(changed.values()))
+        await _write(conn, stream_id, sync_id, changed)
 
 
 async def forget(conn: Conn, stream_id: UUID, sync_id: UUID, collection_id: str | None) -> None:
@@ -55,11 +55,16 @@ async def fold(db: Database, stream_id: UUID, more_than: int = _ROWS) -> int:
     return folded
 
 
+async def _write(conn: Conn, stream_id: UUID, sync_id: UUID, by_collection: Mapping[str, int]) -> None:
+    await conn.execute(_ADD, stream_id, sync_id, uuid7(), list(by_collection), list(by_collection.values()))
+
+
 async def _fold(conn: Conn, stream_id: UUID, sync_id: UUID, collection_id: str) -> int:
     async with conn.transaction():
         if not await conn.fetchval(_HOLD_EPOCH, stream_id, sync_id):
             return 0
         # Summed are the rows that this very statement took: whoever folds at the same time takes others, or none.
         taken = await conn.fetch(_TAKE_ROWS, stream_id, sync_id, collection_id)
-        await add(conn, stream_id, sync_id, {collection_id: sum(row["living"] for row in taken)})
+        if taken:  # a sum of 0 stays: by its row the collection is known to hold something, if only deleted records
+            await _write(conn, stream_id, sync_id, {collection_id: sum(row["living"] for row in taken)})
     return len(taken)

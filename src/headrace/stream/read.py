@@ -9,16 +9,21 @@ from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
+from headrace.ids import record_id, record_namespace
 from headrace.stream.codec import PLAIN, unpack_all
 
 _SQL = load(__package__, "read.sql")
 _READ_AFTER = _SQL.read_after
+_PAIRS, _READ_PAIRS, _READ_NAMED = _SQL.pairs, _SQL.read_pairs, _SQL.read_named
 _READ_LATEST = _SQL.read_latest
 _READ_RECORD = _SQL.read_record
 _READ_HEAD = _SQL.read_head
 _COUNT_LIVING = _SQL.count_living
 
 _OFF_THE_LOOP = 32
+_FEW_PAIRS = 60
+"""Of so many syncs and collections each is looked up by itself; of more the stream is read until enough was found."""
+_MOST_PAIRS = 100_000
 
 MOST_BYTES = 32 << 20
 """An answer carries at most this much data, and at least one record."""
@@ -90,21 +95,29 @@ async def read_after(
     A reader that goes on from the last number it saw misses nothing: nothing is ever appended at or below a number
     that was seen.
     """
-    rows = await conn.fetch(
-        _READ_AFTER,
-        stream_id,
-        after,
-        limit,
-        max_bytes,
-        sync_ids,
-        collections_like(provider),
-        collection_ids,
-        upstream_id,
-        deleted,
-    )
+    page = (stream_id, after, limit, max_bytes)
+    held_by = (sync_ids, collections_like(provider), collection_ids)
+    if upstream_id is not None:
+        rows = await _named(conn, page, held_by, upstream_id, deleted)
+    elif held_by != (None, None, None) and len(await conn.fetch(_PAIRS, stream_id, *held_by, _FEW_PAIRS)) < _FEW_PAIRS:
+        rows = await conn.fetch(_READ_PAIRS, *page, *held_by, deleted)
+    else:
+        rows = await conn.fetch(_READ_AFTER, *page, *held_by, deleted)
     records = packed(rows)
     await opened(records)
     return records
+
+
+async def _named(
+    conn: Conn, page: tuple[UUID, int, int, int], held_by: tuple[Any, Any, Any], upstream_id: str, deleted: bool | None
+) -> list[Any]:
+    """A record's id follows from the provider's: there is one for each sync and collection that may hold it. Both reads
+    see one moment: between two of them a first record might be stored below the number that the reader goes on from."""
+    names = {upstream_id, upstream_id.replace("%00", "\0")}  # as it may stand in the log, and as it was
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        pairs = await conn.fetch(_PAIRS, page[0], *held_by, _MOST_PAIRS)
+        ids = [record_id(record_namespace(*pair), name) for pair in pairs for name in names]
+        return list(await conn.fetch(_READ_NAMED, *page, ids, deleted))
 
 
 async def latest(conn: Conn, stream_id: UUID, limit: int) -> list[StoredRecord]:
