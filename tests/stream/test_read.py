@@ -1,5 +1,6 @@
 """Reading by cursor shows what is visible, in order, page by page."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -40,7 +41,7 @@ async def test_pages_follow_each_other(log: Log) -> None:
     ],
 )
 async def test_all_filters_must_match(
-    log: Log, filters: dict[str, object], wanted: list[str], few: int, monkeypatch: pytest.MonkeyPatch
+    log: Log, filters: dict[str, Any], wanted: list[str], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read, "_FEW_PAIRS", few)
     await log.append(
