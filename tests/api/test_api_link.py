@@ -173,7 +173,7 @@ async def test_what_is_missing_is_asked_for_on_a_page(
     wrong = await browser.get(url, params={"shop": '"><script>alert(1)</script>'})
     assert wrong.status_code == 422
     assert "<script>" not in wrong.text
-    assert "does not have the form" in wrong.text
+    assert "does not look like one" in wrong.text
 
     onward = await browser.get(url, params={"shop": "acme.myshopify.com"})
     assert onward.status_code == 200

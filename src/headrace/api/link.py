@@ -47,7 +47,9 @@ _OVER_TEXT = (
     "This link is over",
     "It was used already, is older than some minutes, or was opened in another browser.",
     "Ask for another one where you got it from.",
+    "Open it in the browser in which you sign in, and within five minutes.",
 )
+_AGAIN = ("Ask for another link where you got it from.", "Then try again: nothing was stored.")
 _COOKIE = "headrace_link_"
 _PATH = "/link/oauth2"
 
@@ -111,7 +113,7 @@ async def start(request: Request, token: Annotated[str, Path(max_length=255)]) -
     async with services.db.api.acquire() as conn:
         link = await links.to_start(conn, services.keyring, token, services.db.clock.now())
     if link is None:
-        return link_pages.told(*_OVER_TEXT, status=410)
+        return link_pages.failed(*_OVER_TEXT, status=410)
     asked = await asking(services, link)
     given = {name: request.query_params[name].strip() for name in asked.variant.asks if name in request.query_params}
     told = {**asked.told, **given}
@@ -126,7 +128,7 @@ async def start(request: Request, token: Annotated[str, Path(max_length=255)]) -
     async with services.db.transaction() as conn:
         sent = await links.send(conn, services.keyring, link, payload, services.db.clock.now())
     if sent is None:
-        return link_pages.told(*_OVER_TEXT, status=410)
+        return link_pages.failed(*_OVER_TEXT, status=410)
     return _onward(services, asked, URL(url).update_query(state=sent.state), sent, by_page=bool(given))
 
 
@@ -140,10 +142,10 @@ async def callback(request: Request, provider: Annotated[str, Path(max_length=63
     async with services.db.transaction() as conn:
         link = await links.call_back(conn, services.keyring, state, cookie, services.db.clock.now())
     if link is None:
-        return link_pages.told(*_OVER_TEXT, status=410)
+        return link_pages.failed(*_OVER_TEXT, status=410)
     asked = await asking(services, link)
     if asked.provider.slug != provider:
-        return link_pages.told(*_OVER_TEXT, status=410)
+        return link_pages.failed(*_OVER_TEXT, status=410)
     if "error" in query:
         return await _sent_back(services, asked, None, query["error"], query.get("error_description", ""))
     try:
@@ -154,8 +156,7 @@ async def callback(request: Request, provider: Annotated[str, Path(max_length=63
     async with services.db.transaction() as conn:
         code = await links.finish(conn, services.keyring, link, payload, services.db.clock.now())
     url = _with(link, code=code)
-    body = link_pages.page(f"{asked.provider.name} is connected", link_pages.connected(asked.provider.name, url))
-    return _redirect(url, body)
+    return _redirect(url, link_pages.connected(asked.provider.name, url))
 
 
 @router.get(_PATH + "/connected", response_class=Response, responses=_PAGES)
@@ -164,8 +165,10 @@ async def connected(request: Request) -> Response:
     query = request.query_params
     if "error" in query:
         reason = query.get("error_description") or query["error"]
-        return link_pages.told("The account is not connected", reason, "Ask for another link, and try again.")
-    return link_pages.landed(query.get("code", ""))
+        return link_pages.failed("The account is not connected", reason, *_AGAIN)
+    if not query.get("code"):
+        return link_pages.failed("Nothing was connected here", "This address is reached at the end of a link.", *_AGAIN)
+    return link_pages.landed(query["code"])
 
 
 @router.post(_PATH + "/token", response_model=Connected, responses=shapes.also(400, 401, 413, 422))
