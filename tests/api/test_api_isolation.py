@@ -1,15 +1,17 @@
 """Organisations are kept apart: what is another's is not there, by whatever route it is asked for."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
-from callers import Caller
+from callers import Caller, Callers
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from shelf import Shelf
 
-from headrace.api.consume import BareRoute
+from headrace.api.later import LATER
+from headrace.api.later import OPEN as OPEN_LATER
 
 
 @pytest.fixture
@@ -45,28 +47,92 @@ BODIES: dict[str, Any] = {
 }
 
 
+SHARED = {"/v1/providers", "/health", "/ready", "/metrics", "/openapi.json", "/docs"}
+"""What is the same for every organisation."""
+OWN_SECRET = ("/link/oauth2/", "/webhooks/")
+"""What is reached by a secret of its own, whoever asks."""
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str, str]]:
+    """(method, path, the beginning of the path) of every route of the document that belongs to somebody."""
+    later = {path.replace(":path", "") for path, _ in [*LATER, *OPEN_LATER]}
+    for path, methods in app.openapi()["paths"].items():
+        kind = "/".join(path.split("/")[:3])
+        if kind not in SHARED and path not in later and not path.startswith(OWN_SECRET):
+            yield from ((method.upper(), path, kind) for method in methods)
+
+
+def body_for(method: str, path: str, ours: dict[str, str]) -> Any:
+    """A body that holds where one is needed, and names what is ours."""
+    made = {
+        "/v1/syncs": {
+            "provider": "shop", "name": "x", "collection_ids": ["shop:order"], "stream_id": ours["/v1/streams"],
+            "credential_id": ours["/v1/credentials"],
+        },
+        "/v1/http-consumers": {"stream_id": ours["/v1/streams"]},
+        "/v1/credentials/start-auth": {
+            "oauth_app_id": ours["/v1/oauth-apps"], "credential_kind": "stripe_oauth2", "redirect_url": "https://a.example",
+        },
+    }  # fmt: skip
+    if method == "POST" and path in made:
+        return made[path]
+    return BODIES.get(path.split("/")[-1], {}) if method in ("POST", "PATCH", "PUT") else None
+
+
+def with_ids(path: str, kind: str, ours: dict[str, str]) -> str:
+    target = path.replace("{collection_id}", "shop:order")
+    for name in ("id", "credential_id"):
+        target = target.replace(f"{{{name}}}", ours.get(kind, ""))
+    assert "{" not in target, f"nothing of ours is known for {path}"
+    return target
+
+
 async def test_every_route_with_an_id_answers_404_to_another_organisation(
     app: FastAPI, admin: Caller, stranger: Caller, ours: dict[str, str]
 ) -> None:
-    before = await snapshot(admin)
+    before = await snapshot(admin, ours)
     tried = set()
-    for route in app.routes:
-        if not isinstance(route, APIRoute | BareRoute):
+    for method, path, kind in routes(app):
+        if "{" not in path:
             continue
-        path = route.path_format
-        kind = "/".join(path.split("/")[:3])
-        if kind not in ours or "{" not in path or path.endswith("start-auth"):
-            continue
-        target = path.replace("{collection_id}", "shop:order")
-        for name in ("id", "credential_id"):
-            target = target.replace(f"{{{name}}}", ours[kind])
-        for method in sorted(route.methods or ()):
-            body = BODIES.get(path.split("/")[-1], {}) if method in ("POST", "PATCH", "PUT") else None
-            told = await stranger.fails(404, method, target, body)
-            assert "conspicuous" not in json.dumps(told)
-            tried.add(kind)
+        told = await stranger.fails(404, method, with_ids(path, kind, ours), body_for(method, path, ours))
+        assert "conspicuous" not in json.dumps(told)
+        tried.add(kind)
     assert tried == set(ours)
-    assert await snapshot(admin) == before
+    assert await snapshot(admin, ours) == before
+
+
+async def test_what_is_another_organisations_cannot_be_named_in_a_body(
+    app: FastAPI, admin: Caller, stranger: Caller, ours: dict[str, str]
+) -> None:
+    before = await snapshot(admin, ours)
+    for path in ("/v1/syncs", "/v1/http-consumers", "/v1/credentials/start-auth"):
+        errors = await stranger.invalid("POST", path, body_for("POST", path, ours))
+        assert errors
+    assert await snapshot(admin, ours) == before
+
+
+@pytest.mark.parametrize("scope", ["admin", "read", "consume"])
+async def test_a_token_of_another_stream_sees_and_touches_nothing_of_ours(
+    app: FastAPI, admin: Caller, callers: Callers, ours: dict[str, str], scope: str
+) -> None:
+    """Whatever its scope: what is in a stream that it is not for is not there, and what is the whole organisation's is
+    not for it."""
+    other = await admin.ok("POST", "/v1/streams", {"slug": "other"})
+    limited = await callers.of(admin.org_id, [scope], streams=[UUID(other["id"])])
+    before = await snapshot(admin, ours)
+    for method, path, kind in routes(app):
+        target = with_ids(path, kind, ours)
+        answer = await limited(method, target, body_for(method, path, ours))
+        shown = answer.text.replace(target.split("/")[3], "") if "{" in path else answer.text
+        assert not any(id_ in shown for name, id_ in ours.items() if name != "/v1/streams"), f"{method} {path}: {shown}"
+        assert "conspicuous" not in shown
+        if "{" in path:
+            assert answer.status_code in (403, 404), f"{method} {path}: {answer.status_code} {shown}"
+        else:
+            reached = {"GET": (200, 403), "POST": (403, 404, 422)}[method]
+            assert answer.status_code in reached, f"{method} {path}: {answer.status_code} {shown}"
+    assert (await snapshot(admin, ours))[:-1] == before[:-1]  # the audit has what was refused
 
 
 async def test_lists_hold_nothing_of_another_organisation(stranger: Caller, ours: dict[str, str]) -> None:
@@ -89,6 +155,9 @@ async def test_filters_by_another_organisations_ids_find_nothing(stranger: Calle
         assert (await stranger.ok("GET", path, params={name: ours[of]}))["data"] == []
 
 
-async def snapshot(admin: Caller) -> list[Any]:
-    paths = ("/v1/streams", "/v1/syncs", "/v1/http-consumers", "/v1/credentials", "/v1/oauth-apps", "/v1/audit")
-    return [await admin.ok("GET", path) for path in paths] + [await admin.ok("GET", "/v1/records")]
+LISTS = ("/v1/streams", "/v1/syncs", "/v1/http-consumers", "/v1/credentials", "/v1/oauth-apps")
+
+
+async def snapshot(admin: Caller, ours: dict[str, str]) -> list[Any]:
+    records = f"/v1/records?stream_id={ours['/v1/streams']}"
+    return [await admin.ok("GET", path) for path in (*LISTS, records, "/v1/audit")]
