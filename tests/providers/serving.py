@@ -70,10 +70,11 @@ async def complete(api: AsyncClient, sync: Sync) -> None:
 
 
 async def differences(api: AsyncClient, sync: Sync, provider: Provider, truth: Truth) -> list[str]:
-    """What the stream lacks, has too much, or holds otherwise than the provider; empty when they are equal."""
+    """What the stream lacks, has too much, or holds otherwise than the provider, of the sync's `collection_ids` as they
+    are given; empty when they are equal."""
     held: dict[str, dict[str, bytes]] = {collection: {} for collection in sync["collection_ids"]}
     async for record in api.records.list(sync_id=sync["id"], limit=1000):
-        if not record["deleted"]:
+        if not record["deleted"] and record["collection_id"] in held:
             held[record["collection_id"]][record["upstream_id"]] = orjson.dumps(record["data"])
     found: list[str] = []
     for collection_id, mine in held.items():
