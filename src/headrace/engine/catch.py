@@ -23,8 +23,8 @@ from headrace.stream.items import ChildSet, Delete
 log = structlog.get_logger(__name__)
 
 SQL = load(__package__, "catch.sql")
-COUNT_HELD, CHILDREN_OF, HOLD, HOLD_MORE, RELEASE = (
-    SQL.count_held, SQL.children_of, SQL.hold, SQL.hold_more, SQL.release,
+COUNT_HELD, HELD_OF, CHILDREN_OF, HOLD, HOLD_MORE, RELEASE = (
+    SQL.count_held, SQL.held_of, SQL.children_of, SQL.hold, SQL.hold_more, SQL.release,
 )  # fmt: skip
 
 ONE_BY_ONE = 1_000
@@ -92,7 +92,12 @@ async def sift(
         held = await held_by(pool, session.fence.stream_id, session.fence.sync_id, collection_id)
         if trips(len(ids), held):
             await _hold_more(session, collection_id, held, ids)
-            deletes = [delete for delete in deletes if delete.collection != collection_id]
+            namespace, kept_back = record_namespace(session.fence.sync_id, collection_id), set(ids)
+            deletes = [
+                delete
+                for delete in deletes
+                if delete.collection != collection_id or record_id(namespace, delete.id) not in kept_back
+            ]
             child_sets = [one for one in child_sets if one.collection != collection_id or one.ids]
     return deletes, child_sets
 
@@ -100,17 +105,14 @@ async def sift(
 async def _going(
     session: Session, collection_id: str, deletes: Sequence[Delete], sets: Sequence[ChildSet]
 ) -> list[UUID]:
-    """The ids of the records that these deletes would take."""
-    fence = session.fence
+    """The ids of the held records that these deletes would take; one that is not held takes nothing."""
+    fence, pool = session.fence, session.services.db.ingest
     namespace = record_namespace(fence.sync_id, collection_id)
-    ids = {record_id(namespace, delete.id) for delete in deletes}
+    rows = await pool.fetch(HELD_OF, fence.stream_id, [record_id(namespace, delete.id) for delete in deletes])
     if sets:
         parents = [one.parent for one in sets]
-        rows = await session.services.db.ingest.fetch(
-            CHILDREN_OF, fence.stream_id, fence.sync_id, collection_id, parents
-        )
-        ids |= {row["record_id"] for row in rows}
-    return sorted(ids)
+        rows += await pool.fetch(CHILDREN_OF, fence.stream_id, fence.sync_id, collection_id, parents)
+    return sorted({row["record_id"] for row in rows})
 
 
 async def _hold_more(session: Session, collection_id: str, held: int, ids: Sequence[UUID]) -> None:

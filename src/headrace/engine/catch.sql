@@ -3,10 +3,16 @@
 select count(*) from records
 where stream_id = $1 and sync_id = $2 and collection_id = $3 and not deleted and updated_idx is not null
 
+-- name: held_of
+-- Those of these records that are held.
+select record_id from records
+where stream_id = $1 and record_id = any ($2::uuid[]) and not deleted and updated_idx is not null
+
 -- name: children_of
 -- The held children of these parents.
 select record_id from records
 where stream_id = $1 and sync_id = $2 and collection_id = $3 and parent_id = any ($4::text[]) and not deleted
+  and updated_idx is not null
 
 -- name: hold
 -- Hold deletes, in place of what was held before.
