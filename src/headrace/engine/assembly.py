@@ -14,6 +14,7 @@ from headrace.engine.discovery import Discovery
 from headrace.engine.feed import TokenFeed
 from headrace.engine.horizons import Gap, Horizons
 from headrace.engine.intake import Intake
+from headrace.engine.refused import Refused
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.engine.settled import Settled
@@ -72,7 +73,7 @@ class Assembly:
         self._add_changes(checkpoints)
         self._add_backfills(checkpoints)
         self._add_sweeps(checkpoints)
-        self.readings.append(self.aside)
+        self.readings += [self.aside, Refused(session, self.intake)]
 
     async def establish(self, ids: Iterable[str]) -> None:
         """Store the position of every reading of changes that these collections need, unless it is stored."""

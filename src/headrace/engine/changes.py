@@ -79,7 +79,7 @@ class Changes:
         lo = min(head.position, self._settles_from() or head.position)
         now, now_at = session.provider_now(), session.now()
         hi = ceil_to(now + AHEAD, source.resolution)
-        return Walk(lo, hi, await spans_of(session, source.partitions, lo, hi), now, now_at)
+        return Walk(lo, hi, await spans_of(session, source.scope, source.partitions, lo, hi), now, now_at)
 
     def _settles_from(self) -> datetime | None:
         """The settled horizon, when this read can do its work too: an idle source is asked once, not twice."""

@@ -140,7 +140,8 @@ class SweepMark(Mark):
 
     `began` is in the provider's clock: only what was held before it can be missing. `passes` counts whole passes; the
     ids seen by any pass of `sweep_id` are in sweep_seen. `partitions` are those still to be read, the first being the
-    one under way. `scopes` is what the credential was allowed when the sweep began. In the database's clock: `due_at`
+    one under way; `left_out` are those that were refused: of their records nothing is concluded. `scopes` is what the
+    credential was allowed when the sweep began. In the database's clock: `due_at`
     is when the next one is to begin, `read_at` when the last finished one began.
     """
 
@@ -152,6 +153,7 @@ class SweepMark(Mark):
     read_at: datetime | None = None
     members: list[str] = field(default_factory=list)
     partitions: list[str | None] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     passes: int = 0
     cursor: Cursor | None = None
     scopes: str = ""

@@ -4,7 +4,7 @@ Written only when it changes. What can only be told at the time of asking, that 
 added by whoever reads it (`status.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -101,7 +101,7 @@ class Health:
         status: Status = "healthy"
         if session.held or session.missing or any(each.status == "error" for each in problems):
             status = "error"
-        elif problems or trouble is not None:
+        elif problems or trouble is not None or any(session.refused.values()):
             status = "warning"
         elif session.answered_at is None:
             status = "initializing"
@@ -113,6 +113,7 @@ class Health:
             f'{{"sweep_id": "{held.sweep_id}"}}.'
             for key, held in session.held.items()
         ]
+        notes += [_refused_note(key, left_out) for key, left_out in sorted(session.refused.items()) if left_out]
         notes += [_missing_note(key, session) for key in sorted(session.missing)]
         notes += [f"{key} was purged. POST /v1/syncs/{session.sync.id}/backfills reads it again." for key in purged]
         notes += filter(None, (session.collection(key).notice for key in sorted(session.wanted)))
@@ -165,6 +166,15 @@ class Health:
 def name_of(reading: str, scope: str) -> str:
     """The words for a reading in notes and logs."""
     return f"{reading} of {scope}"
+
+
+def _refused_note(key: str, left_out: Mapping[str, str]) -> str:
+    partition, reason = min(left_out.items())
+    more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+    return (
+        f"{key}: the provider refuses {partition}{more}: {reason.rstrip('. ')}. The others are read without; it is "
+        "tried again from time to time. Put it right at the provider."
+    )
 
 
 def _missing_note(key: str, session: Session) -> str:

@@ -39,9 +39,10 @@ async def partitions_of(
         cursor = given
 
 
-async def spans_of(session: Session, source: Partitions | None, lo: datetime, hi: datetime) -> list[Span]:
-    """The window in each partition."""
-    return [Span(Window(lo, hi), key) for key in await partitions_of(session, source, Priority.CHANGES, kept=KEPT)]
+async def spans_of(session: Session, scope: str, source: Partitions | None, lo: datetime, hi: datetime) -> list[Span]:
+    """The window in each partition but for those that are left out of the collection `scope`."""
+    keys = await partitions_of(session, source, Priority.CHANGES, kept=KEPT)
+    return [Span(Window(lo, hi), key) for key in keys if key not in session.refused.get(scope, {})]
 
 
 async def has_gone(

@@ -109,6 +109,10 @@ class Session:
     """When something that was set aside is due to be tried again."""
     partitions: dict[Partitions, tuple[datetime, list[str | None]]] = field(default_factory=dict)
     """The partitions as they were last read, and when."""
+    refused: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Partitions that the provider lists and refuses, by collection, with the reason: they are left out."""
+    refused_until: datetime | None = None
+    """When the first of them is tried again."""
     windowless: set[str] = field(default_factory=set)
     """What is read whole since the provider refused a window of it: an emulator, an older server."""
 

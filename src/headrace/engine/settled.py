@@ -85,7 +85,7 @@ class Settled:
         now, now_at = session.provider_now(), session.now()
         lo = hi = floor_to(now - source.settle, source.resolution)
         lo = min(mark.through, lo if source.lookback is None else lo - source.lookback)
-        return Walk(lo, hi, await spans_of(session, source.partitions, lo, hi), now, now_at)
+        return Walk(lo, hi, await spans_of(session, source.scope, source.partitions, lo, hi), now, now_at)
 
     def _rows(self, items: int) -> list[CheckpointWrite]:
         walk = self._mark.walk

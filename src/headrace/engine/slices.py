@@ -14,6 +14,7 @@ from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone
+from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.session import Session, Stopped
 from headrace.engine.tally import Tally
 from headrace.engine.transport import ReadFailed
@@ -57,6 +58,7 @@ class Slices:
         self._number = number
         self._newest: datetime | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._refused: dict[int, ReadFailed] = {}
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -65,8 +67,12 @@ class Slices:
         Raises ReadFailed, Fenced (the other slices are cut short), or Stopped (each has stored its answer under way).
         """
         stopped = False
+        self._refused.clear()
         try:
             while self._running or (self._marks and not stopped):
+                if not self._running and self._marks and self._refused.keys() == self._marks.keys():
+                    await self._leave_out()
+                    break
                 while not stopped and self._start_one():
                     pass
                 await self._moved.wait()
@@ -84,13 +90,21 @@ class Slices:
         if stopped:
             raise Stopped
 
+    async def _leave_out(self) -> None:
+        """Nothing is left to read but what is refused: the backfill ends without it."""
+        refused = {str(self._marks[number].partition): failed for number, failed in self._refused.items()}
+        await leave_out(self._session, self._source.partitions, self._source.id, refused, Priority.BACKFILL)
+        await self._session.note(*(self.write(number, mark, remove=True) for number, mark in self._marks.items()))
+        self._marks.clear()
+
     def write(self, number: int, mark: SliceMark, *, remove: bool = False) -> CheckpointWrite:
         return write("backfill", slice_scope(self._scope, number), mark, self._scope, remove=remove)
 
     def _start_one(self) -> bool:
-        number = next((number for number in sorted(self._marks) if number not in self._running), None)
-        if number is None:
+        waiting = self._marks.keys() - self._running.keys() - self._refused.keys()
+        if not waiting:
             return False
+        number = min(waiting)
         spare = bool(self._running)
         if spare and not self._session.spare.take():
             return False
@@ -121,6 +135,9 @@ class Slices:
                     if await self._has_gone(mark, failed):
                         await behind.put([], [self.write(number, mark, remove=True)])
                         break
+                    if is_refused(mark.partition, failed):
+                        self._refused[number] = failed
+                        return
                     restarts += 1
                     if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
                         raise

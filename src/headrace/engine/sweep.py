@@ -21,6 +21,7 @@ from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone, partitions_of
+from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
@@ -132,7 +133,7 @@ class Sweep:
         mark.sweep_id = uuid7()
         mark.began, mark.began_at = session.provider_now(), session.now()
         mark.members = sorted(self.collections)
-        mark.partitions, mark.cursor, mark.passes = partitions, None, 0
+        mark.partitions, mark.left_out, mark.cursor, mark.passes = partitions, [], None, 0
         mark.scopes = allowed(session)
         mark.state = "reading"
         await session.note(self._row(started_at=session.now()))
@@ -143,6 +144,7 @@ class Sweep:
         assert mark.sweep_id is not None
         origin = Origin(Priority.SWEEP, follow=True, sweep=mark.sweep_id)
         guard = CursorGuard(f"the listing of {self._source.id}")
+        refused: dict[str, ReadFailed] = {}
         restarts = 0
         async with Behind(partial(self._intake.take, origin=origin)) as behind:
             while mark.partitions:
@@ -153,6 +155,10 @@ class Sweep:
                     if await has_gone(session, self._source.partitions, mark.partitions[0], failed, Priority.SWEEP):
                         mark.partitions.pop(0)
                         mark.cursor = None
+                        guard.restart()
+                        continue
+                    if is_refused(mark.partitions[0], failed):
+                        await self._pass_over(refused, failed)
                         guard.restart()
                         continue
                     restarts += 1
@@ -177,6 +183,20 @@ class Sweep:
         else:
             mark.state = "judging"
         await session.note(self._row())
+
+    async def _pass_over(self, refused: dict[str, ReadFailed], failed: ReadFailed) -> None:
+        """Read the partition under way last; when only refused ones are left, leave them out."""
+        mark = self.mark
+        partition = mark.partitions.pop(0)
+        assert partition is not None
+        refused[partition] = failed
+        mark.partitions.append(partition)
+        mark.cursor = None
+        if refused.keys() >= set(mark.partitions):
+            source = self._source
+            await leave_out(self._session, source.partitions, source.id, refused, Priority.SWEEP)
+            mark.left_out = sorted({*mark.left_out, *refused})
+            mark.partitions = []
 
     def _gentle_pause(self) -> float:
         """Seconds between two pages, so that a sweep takes no more than its share of the sync's pace."""
@@ -250,14 +270,28 @@ class Sweep:
     async def _count(self, collection_id: str) -> int:
         mark, fence = self.mark, self._session.fence
         count: int = await self._session.services.db.ingest.fetchval(
-            COUNT_CANDIDATES, fence.stream_id, fence.sync_id, collection_id, mark.began, mark.sweep_id
+            COUNT_CANDIDATES,
+            fence.stream_id,
+            fence.sync_id,
+            collection_id,
+            mark.began,
+            mark.sweep_id,
+            mark.left_out,
         )
         return count
 
     async def _candidates(self, collection_id: str, last: Any, limit: int) -> list[Any]:
         mark, fence = self.mark, self._session.fence
         return await self._session.services.db.ingest.fetch(
-            CANDIDATES, fence.stream_id, fence.sync_id, collection_id, mark.began, mark.sweep_id, last, limit
+            CANDIDATES,
+            fence.stream_id,
+            fence.sync_id,
+            collection_id,
+            mark.began,
+            mark.sweep_id,
+            last,
+            limit,
+            mark.left_out,
         )
 
     def _row(self, **facts: Any) -> CheckpointWrite:

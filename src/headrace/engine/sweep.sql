@@ -1,8 +1,10 @@
 -- name: candidates
--- Records held since before the sweep began that no pass of it has seen, by id, from behind $6.
+-- Records held since before the sweep began that no pass of it has seen, by id, from behind $6. Of the partitions $8,
+-- which the provider refused, none; then of those too whose partition nobody knows.
 select r.record_id, r.upstream_id, r.parent_id, r.partition, r.version from records r
 where r.stream_id = $1 and r.sync_id = $2 and r.collection_id = $3 and not r.deleted and r.updated_idx is not null
   and r.as_of < $4 and ($6::uuid is null or r.record_id > $6)
+  and (cardinality($8::text[]) = 0 or r.partition <> all ($8::text[]))
   and not exists (
     select 1 from sweep_seen s where s.stream_id = $1 and s.sweep_id = $5 and s.record_id = r.record_id)
 order by r.record_id limit $7
@@ -12,6 +14,7 @@ order by r.record_id limit $7
 select count(*) from records r
 where r.stream_id = $1 and r.sync_id = $2 and r.collection_id = $3 and not r.deleted and r.updated_idx is not null
   and r.as_of < $4
+  and (cardinality($6::text[]) = 0 or r.partition <> all ($6::text[]))
   and not exists (
     select 1 from sweep_seen s where s.stream_id = $1 and s.sweep_id = $5 and s.record_id = r.record_id)
 

@@ -1,6 +1,6 @@
 """Reading a closed stretch of time, window by window, resumable at each page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from headrace.engine.checkpoints import Span, Walk
@@ -8,6 +8,7 @@ from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone
+from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
 from headrace.engine.transport import ReadFailed
@@ -34,6 +35,7 @@ async def walk_through(
     down to the source's floor; a window of that length is the page function's to walk by id. Raises ReadFailed.
     """
     guard = CursorGuard(f"the page of {source.scope}")
+    refused: dict[str, ReadFailed] = {}
     restarts = 0
     if not walk.spans:  # a source of partitions that has none
         await intake.take([], rows(0), origin=origin)
@@ -51,6 +53,13 @@ async def walk_through(
                     walk.cursor, walk.read = None, 0
                     await behind.put([], rows(0))
                     continue
+                if source.scope == source.collection_id and is_refused(span.partition, failed):
+                    assert span.partition is not None
+                    refused[span.partition] = failed
+                    await _pass_over(session, source, walk, refused, origin.priority)
+                    if not walk.spans:
+                        await behind.put([], rows(0))
+                    continue
                 restarts += 1
                 if failed.fault.kind != "restart" or walk.cursor is None or restarts > MOST_RESTARTS:
                     raise
@@ -60,6 +69,19 @@ async def walk_through(
             _move(walk, source, page, guard)
             await behind.put(page.items, rows(len(page.items)))
             await session.pause(page)
+
+
+async def _pass_over(
+    session: Session, source: TimeSource, walk: Walk, refused: Mapping[str, ReadFailed], priority: Priority
+) -> None:
+    """Read the refused partitions' windows last; when only they are left, leave them out."""
+    walk.cursor, walk.read = None, 0
+    last = [span for span in walk.spans if span.partition in refused]
+    others = [span for span in walk.spans if span.partition not in refused]
+    walk.spans[:] = [*others, *last]
+    if not others:
+        await leave_out(session, source.partitions, source.scope, refused, priority)
+        walk.spans.clear()
 
 
 async def _page(session: Session, source: TimeSource, span: Span, walk: Walk, priority: Priority) -> Page:
