@@ -1,8 +1,11 @@
 """Small charts as SVG, drawn on the server: no script, and no inline style that the page's policy would refuse."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from markupsafe import Markup
+
+_MINUTE = timedelta(minutes=1)
 
 _SPARK = Markup(
     '<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
@@ -14,6 +17,12 @@ _BARS = Markup(
 )
 _BAR = Markup('<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}"/>')
 _LIMIT = Markup('<line class="limit" x1="0" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
+
+
+def by_minute(figures: Mapping[datetime, int], now: datetime, count: int) -> list[int]:
+    """The figure of each of the last `count` minutes, the present one last; 0 where there is none."""
+    last = now.replace(second=0, microsecond=0)
+    return [figures.get(last - _MINUTE * back, 0) for back in range(count - 1, -1, -1)]
 
 
 def spark(values: Sequence[float], label: str, width: int = 120, height: int = 28) -> Markup:

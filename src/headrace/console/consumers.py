@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from headrace.console.charts import by_minute
 from headrace.console.visit import Visit
 from headrace.stream.consumers import tally
 from headrace.stream.consumers.storage import Key
@@ -93,12 +94,9 @@ async def _figures(visit: Visit) -> dict[str, Any]:
     async with visit.services.db.api.acquire() as conn:
         key = Key(UUID(held["stream_id"]), id_)
         done = await tally.minutes(conn, key, now - timedelta(minutes=CHART_MINUTES))
-    last = now.replace(second=0, microsecond=0)
-    steps = [last - timedelta(minutes=back) for back in range(CHART_MINUTES - 1, -1, -1)]
-    figures = [done.get(step, (0, 0)) for step in steps]
     return {
         "consumer": held,
         "dead": dead["data"],
-        "delivered": [given for given, _ in figures],
-        "acked": [acked for _, acked in figures],
+        "delivered": by_minute({minute: given for minute, (given, _) in done.items()}, now, CHART_MINUTES),
+        "acked": by_minute({minute: acked for minute, (_, acked) in done.items()}, now, CHART_MINUTES),
     }

@@ -8,6 +8,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from headrace.console.asking import Refused
+from headrace.console.charts import by_minute
 from headrace.console.forms import plain_fields, sync_changes
 from headrace.console.visit import Visit
 from headrace.engine import activity
@@ -44,7 +45,7 @@ async def figures(visit: Visit) -> dict[str, Any]:
     of = done.get(id_, [])
 
     def series(name: str) -> list[int]:
-        return activity.series(of, lambda each: int(getattr(each, name)), now, CHART_MINUTES)
+        return by_minute({each.minute: getattr(each, name) for each in of}, now, CHART_MINUTES)
 
     limit = sync["rate_limit"]
     changes = series("changes")

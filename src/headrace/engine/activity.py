@@ -34,7 +34,6 @@ LEVELS = ("info", "warning", "error", "critical")
 _MOST_LINES = 2_000
 _MOST_LINES_OF_ONE = 100
 _LONGEST_FIELDS = 4_000
-_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +144,6 @@ async def lines(conn: Conn, stream_id: UUID, sync_id: UUID, limit: int, levels: 
     """The latest of a sync's log, the newest first."""
     rows = await conn.fetch(_LINES, stream_id, sync_id, levels, limit)
     return [Line(row["id"], row["at"], row["level"], row["event"], orjson.loads(row["fields"])) for row in rows]
-
-
-def series(of: Sequence[Minute], figure: Callable[[Minute], int], now: datetime, count: int) -> list[int]:
-    """The figure of each of the last `count` minutes, the present one last; 0 where there is none."""
-    last = now.replace(second=0, microsecond=0)
-    by_minute = {each.minute: figure(each) for each in of}
-    return [by_minute.get(last - _MINUTE * back, 0) for back in range(count - 1, -1, -1)]
 
 
 def _by_stream(
