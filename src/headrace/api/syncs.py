@@ -57,13 +57,14 @@ async def create_sync(
     change: AdminChange, body: Annotated[SyncCreate, Depends(JsonBody(SyncCreate))], dry_run: DryRun = False
 ) -> Json:
     """Make a sync, with a credential that is there or one given inline, which is verified first. A dry run takes the
-    id of a credential that is there."""
+    id of a credential that is there; its stream may still have to be made, and is not looked at."""
     services, org_id = change.services, change.principal.org_id
     draft = check_create(services, body)
     if dry_run and draft is not None:
         raise Invalid({"credential": ["cannot be tried without being stored: import it, then give credential_id"]})
     async with services.db.api.acquire() as conn:
-        await named_stream(conn, change.principal, body.stream_id)
+        if not dry_run:
+            await named_stream(conn, change.principal, body.stream_id)
         if draft is None:
             credential = await named_credential(conn, org_id, body.credential_id, body.provider)
         else:

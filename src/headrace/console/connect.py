@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import orjson
 from starlette.responses import Response
@@ -14,9 +15,7 @@ from headrace.console.visit import Visit
 from headrace.errors import NotFound
 
 STATE = "connect"
-_SECONDS_A_PAGE = 0.4
-"""What a page of 100 records takes, waiting for the answer included, where no limit is nearer."""
-_PAGE = 100
+_UNMADE = str(UUID(int=0))
 
 
 async def providers(visit: Visit) -> Response:
@@ -114,24 +113,31 @@ async def create(visit: Visit) -> Response:
 
 
 async def preview(visit: Visit) -> Response:
-    """How long the backfill takes, as far as that can be told before it began."""
+    """How long the backfill takes: by the API's dry run of the very sync, for which the provider counts its records."""
     fields = sync_fields(visit.form)
-    chosen = fields.get("collection_ids") or []
-    limit = fields.get("rate_limit") or {}
-    provider = await _provider(visit)
-    default = provider["default_rate_limit"] or {"allowed_requests": 1, "interval": 1}
-    try:
-        per_second = float(limit.get("allowed_requests", default["allowed_requests"])) / float(
-            limit.get("interval", default["interval"])
-        )
-    except (TypeError, ValueError, ZeroDivisionError):
-        per_second = default["allowed_requests"] / default["interval"]
-    sizes = [10_000, 100_000, 1_000_000]
-    spans = [max(size / _PAGE / per_second, size / _PAGE * _SECONDS_A_PAGE / 8) for size in sizes]
-    text = visit.fragment(
-        "_preview.html", chosen=chosen, per_second=per_second, spans=list(zip(sizes, spans, strict=True))
-    )
+    plan, wrong = [], None
+    if fields.get("collection_ids"):
+        chosen = {"provider": visit.request.path_params["slug"], "credential_id": visit.field("credential_id")}
+        body = {**fields, **chosen, "name": fields.get("name") or "preview", "stream_id": _UNMADE}
+        try:
+            plan = (await visit.api.send("POST", "/v1/syncs", body, dry_run="true"))["backfill"]
+        except Refused as refused:
+            wrong = refused
+    text = visit.fragment("_preview.html", **_expected(plan), wrong=wrong)
     return Response(text, media_type="text/html; charset=utf-8")
+
+
+def _expected(plan: list[dict[str, Any]]) -> dict[str, Any]:
+    """The plan as a whole. Times add up: one pace is for all."""
+    known = [each for each in plan if each["requests"] is not None]
+    return {
+        "chosen": len(plan),
+        "requests": sum(each["requests"] for each in known),
+        "seconds": sum(each["seconds"] or 0.0 for each in known),
+        "exact": all(each["exact"] for each in known),
+        "known": sorted(known, key=lambda each: -each["requests"]),
+        "unknown": [each["collection_id"] for each in plan if each["requests"] is None],
+    }
 
 
 async def _credential(
