@@ -7,14 +7,22 @@ from starlette.responses import Response
 
 from headrace.console.asking import Refused
 from headrace.console.visit import Visit
+from headrace.control import syncs
+from headrace.control.syncs import Sync
+
+MOST_SYNCS = 10_000
+_NAMED = 5
 
 
 async def credentials(visit: Visit) -> Response:
-    held, syncs = await asyncio.gather(visit.api.every("/v1/credentials"), visit.api.every("/v1/syncs"))
-    used: dict[str, list[Any]] = {}
-    for sync in syncs:
-        used.setdefault(sync["credential_id"], []).append(sync)
-    return visit.page("credentials.html", credentials=held, used=used)
+    held = await visit.api.every("/v1/credentials")
+    async with visit.services.db.api.acquire() as conn:
+        who, limited = visit.principal.org_id, visit.principal.stream_ids
+        using = await syncs.list_(conn, who, limit=MOST_SYNCS, among_streams=limited)
+    used: dict[str, list[Sync]] = {}
+    for sync in using:
+        used.setdefault(str(sync.credential_id), []).append(sync)
+    return visit.page("credentials.html", credentials=held, used=used, few=_NAMED)
 
 
 async def delete_credential(visit: Visit) -> Response:

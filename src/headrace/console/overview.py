@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
-from headrace.console.charts import spark
+from headrace.console.charts import by_minute, spark
 from headrace.console.visit import Visit
 from headrace.control import streams, syncs
 from headrace.control.syncs import Sync
@@ -49,20 +49,21 @@ async def figures(visit: Visit) -> dict[str, Any]:
     """How many syncs are in which state, and the lines of the page that is looked at, the worst first."""
     services, now = visit.services, visit.now
     limited = visit.principal.stream_ids
-    wanted, number = visit.query("state"), _number(visit.query("page"))
+    wanted, number, text = visit.query("state"), _number(visit.query("page")), visit.query("q")
     async with services.db.api.acquire() as conn:
         held = await syncs.list_(conn, visit.principal.org_id, limit=MOST_SYNCS, among_streams=limited)
         health = await status.health(conn, held, now)
         states = {sync.id: _state(sync, health[sync.id]["status"]) for sync in held}
         ranked = sorted(held, key=lambda sync: (_GRAVITY[states[sync.id]], sync.name.lower(), sync.id))
-        chosen = [sync for sync in ranked if wanted in (None, states[sync.id])]
+        chosen = [sync for sync in ranked if wanted in (None, states[sync.id]) and _matches(sync, text)]
         shown = chosen[number * SHOWN : (number + 1) * SHOWN]
         since = now - timedelta(minutes=CHART_MINUTES)
         done = await activity.minutes(conn, [sync.stream_id for sync in shown], [sync.id for sync in shown], since)
         lines = []
         for sync in shown:
             far = await overview.progress(conn, services.providers, sync)
-            changes = activity.series(done.get(sync.id, []), lambda each: each.changes, now, CHART_MINUTES)
+            minutes = {each.minute: each.changes for each in done.get(sync.id, [])}
+            changes = by_minute(minutes, now, CHART_MINUTES)
             lines.append(_line(sync, states[sync.id], health[sync.id]["notes"], far, changes, now))
         kept = await streams.list_(conn, visit.principal.org_id, limit=100, among=limited)
     counts = {state: sum(1 for each in states.values() if each == state) for state in _GRAVITY}
@@ -72,10 +73,19 @@ async def figures(visit: Visit) -> dict[str, Any]:
         "lines": lines,
         "streams": kept,
         "state": wanted,
+        "q": text,
+        "found": len(chosen),
+        "shown": SHOWN,
         "number": number,
         "more": len(chosen) > (number + 1) * SHOWN,
         "engine": _engine(visit),
     }
+
+
+def _matches(sync: Sync, text: str | None) -> bool:
+    return text is None or any(
+        text.lower() in held.lower() for held in (sync.name, sync.provider, sync.external_id or "", str(sync.id))
+    )
 
 
 def _state(sync: Sync, health: str) -> str:

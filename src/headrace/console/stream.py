@@ -15,6 +15,7 @@ from headrace.stream import read
 
 SHOWN = 50
 TAIL = 30
+MOST_SYNCS = 10_000
 _SUMMARY_FIELDS = ("name", "title", "email", "subject", "number", "status", "description")
 
 
@@ -26,12 +27,13 @@ async def page(visit: Visit) -> Response:
     found = await visit.api.get(
         "/v1/records", stream_id=stream_id, limit=SHOWN, after_cursor=visit.query("after"), **chosen
     )
-    feeding = await visit.api.every("/v1/syncs", stream_id=stream_id)
-    known = sorted({collection for sync in feeding for collection in sync["collection_ids"]})
+    async with visit.services.db.api.acquire() as conn:
+        feeding = await syncs.list_(conn, visit.principal.org_id, limit=MOST_SYNCS, among_streams=[stream_id])
+    known = sorted({collection for sync in feeding for collection in sync.collection_ids})
     return visit.page(
         "stream.html",
         stream=held,
-        syncs=feeding,
+        syncs=[(str(sync.id), sync.name) for sync in sorted(feeding, key=lambda sync: sync.name.lower())],
         known=known,
         chosen=chosen,
         records=[_shown(record) for record in found["records"]],
