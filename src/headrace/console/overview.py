@@ -59,12 +59,12 @@ async def figures(visit: Visit) -> dict[str, Any]:
         shown = chosen[number * SHOWN : (number + 1) * SHOWN]
         since = now - timedelta(minutes=CHART_MINUTES)
         done = await activity.minutes(conn, [sync.stream_id for sync in shown], [sync.id for sync in shown], since)
+        far = await overview.progress(conn, services.providers, shown)
         lines = []
         for sync in shown:
-            far = await overview.progress(conn, services.providers, sync)
             minutes = {each.minute: each.changes for each in done.get(sync.id, [])}
             changes = by_minute(minutes, now, CHART_MINUTES)
-            lines.append(_line(sync, states[sync.id], health[sync.id]["notes"], far, changes, now))
+            lines.append(_line(sync, states[sync.id], health[sync.id]["notes"], far[sync.id], changes, now))
         kept = await streams.list_(conn, visit.principal.org_id, limit=100, among=limited)
     counts = {state: sum(1 for each in states.values() if each == state) for state in _GRAVITY}
     return {

@@ -4,7 +4,8 @@ A value is stored as JSON with the version of its form. A reading only ever sees
 ones step by step through the `upgrades` of the type, and refuses a newer one, which only a newer release can read.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeVar
@@ -20,7 +21,8 @@ from headrace.providers.kit import Cursor, Window
 from headrace.stream.items import CheckpointWrite
 
 SQL = load(__package__, "checkpoints.sql")
-CHECKPOINTS_OF_SYNC, PUT_CHECKPOINT = SQL.checkpoints_of_sync, SQL.put_checkpoint
+CHECKPOINTS_OF_SYNC, CHECKPOINTS_OF_SYNCS = SQL.checkpoints_of_sync, SQL.checkpoints_of_syncs
+PUT_CHECKPOINT = SQL.put_checkpoint
 
 Reading = Literal["backfill", "changes", "settled", "sweep"]
 CheckpointKey = tuple[str, str]
@@ -216,6 +218,16 @@ def backfill_mark(checkpoints: Checkpoints, collection_id: str) -> BackfillMark:
 async def load_checkpoints(conn: Conn, stream_id: UUID, sync_id: UUID) -> Checkpoints:
     rows = await conn.fetch(CHECKPOINTS_OF_SYNC, stream_id, sync_id)
     return {(row["reading"], row["scope"]): Checkpoint(*row) for row in rows}
+
+
+async def load_checkpoints_of(
+    conn: Conn, stream_ids: Collection[UUID], sync_ids: Collection[UUID]
+) -> dict[UUID, Checkpoints]:
+    """Those of several syncs, which are on these streams; a sync without any is missing."""
+    found: defaultdict[UUID, Checkpoints] = defaultdict(dict)
+    for sync_id, *row in await conn.fetch(CHECKPOINTS_OF_SYNCS, list(set(stream_ids)), list(sync_ids)):
+        found[sync_id][row[0], row[1]] = Checkpoint(*row)
+    return dict(found)
 
 
 async def put(conn: Conn, stream_id: UUID, sync_id: UUID, write: CheckpointWrite) -> None:

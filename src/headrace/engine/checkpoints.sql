@@ -5,6 +5,13 @@ select reading, scope, collection_id, form, value, pages, records, expected,
 from checkpoints
 where stream_id = $1 and sync_id = $2
 
+-- name: checkpoints_of_syncs
+-- The same of several, the sync before.
+select sync_id, reading, scope, collection_id, form, value, pages, records, expected,
+       started_at, settled_through, completed_at, last_success_at, last_error
+from checkpoints
+where stream_id = any ($1::uuid[]) and sync_id = any ($2::uuid[])
+
 -- name: put_checkpoint
 -- Write a checkpoint outside an append: what a person asked for, never what a read has proved.
 insert into checkpoints (stream_id, sync_id, reading, scope, collection_id, form, value)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
 from headrace.engine import account_collections
-from headrace.engine.checkpoints import load_checkpoints
+from headrace.engine.checkpoints import Checkpoints, load_checkpoints_of
 from headrace.engine.reach import reaches
 from headrace.providers.kit import Provider
 
@@ -28,10 +29,17 @@ class Progress:
     settled_through: datetime | None
 
 
-async def progress(conn: Conn, providers: Mapping[str, Provider], sync: Sync) -> Progress:
-    """By the sync's checkpoints."""
-    provider = await account_collections.provider_of(conn, providers, sync)
-    checkpoints = await load_checkpoints(conn, sync.stream_id, sync.id)
+async def progress(conn: Conn, providers: Mapping[str, Provider], syncs: Sequence[Sync]) -> dict[UUID, Progress]:
+    """Of each, by its checkpoints."""
+    held = await load_checkpoints_of(conn, [sync.stream_id for sync in syncs], [sync.id for sync in syncs])
+    found = {}
+    for sync in syncs:
+        provider = await account_collections.provider_of(conn, providers, sync)
+        found[sync.id] = _progress(provider, sync, held.get(sync.id, {}))
+    return found
+
+
+def _progress(provider: Provider | None, sync: Sync, checkpoints: Checkpoints) -> Progress:
     found = reaches(provider, sync, checkpoints) if provider is not None else {}
     return Progress(
         collections=len(sync.collection_ids),
