@@ -30,14 +30,31 @@ async def main() -> None:
         await here.complete(sync)
         await _more(here, sync["credential_id"], sync["stream_id"], chosen.syncs - 1)
         record = await anext(aiter(here.api.records.list(stream_id=sync["stream_id"], limit=1)))
+        consumers = [
+            await here.api.consumers.create(name=f"consumer {number}", stream_id=sync["stream_id"])
+            for number in range(20)
+        ]
+        stream = f"/streams/{sync['stream_id']}"
         pages = {
             "overview": "/",
+            "overview, searched": "/?q=more%20777",
             "sync": f"/syncs/{sync['id']}",
             "edit": f"/syncs/{sync['id']}/edit",
-            "stream": f"/streams/{sync['stream_id']}",
-            "stream, one collection": f"/streams/{sync['stream_id']}?collection_id=stripe:customer",
+            "stream": stream,
+            "stream, one collection": f"{stream}?collection_id=stripe:customer",
+            "stream, one sync": f"{stream}?sync_id={sync['id']}",
+            "stream, one id": f"{stream}?upstream_id={record['upstream_id']}",
+            "stream, an id that is not there": f"{stream}?upstream_id=nothing",
             "record": f"/records/{record['id']}",
             "consumers": "/consumers",
+            "consumer": f"/consumers/{consumers[0]['id']}",
+            "connect": "/connect",
+            "connect, account": "/connect/stripe",
+            "connect, collections": f"/connect/stripe/{sync['credential_id']}",
+            "credentials": "/credentials",
+            "OAuth apps": "/oauth-apps",
+            "tokens": "/tokens",
+            "settings": "/settings",
         }
         async with httpx2.AsyncClient(base_url=here.server.url, timeout=60) as browser:
             await browser.post("/login", content=f"token={here.server.token}")
