@@ -1,7 +1,7 @@
 """`make bench-peers`: the whole comparison, as tables.
 
-python -m bench.peers [--quick] [--records 200000] [--rounds 5] [--bound 600] [--only NAME …] [--scenario NAME …]
-                      [--write docs/benchmarks/peers.md]
+python -m bench.peers [--quick] [--records 200000] [--rounds 5] [--bound 600] [--minutes 600] [--only NAME …]
+                      [--scenario NAME …] [--write docs/benchmarks/peers.md]
 """
 
 import argparse
@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.peers import consume, growth
 from bench.peers.airbyte import Airbyte, AirbyteOutput
 from bench.peers.dlt import Dlt
 from bench.peers.environments import ENVIRONMENTS, Unavailable
@@ -33,6 +34,7 @@ from bench.peers.singer import Singer
 from bench.peers.sync_engine import SyncEngine
 from bench.report import machine
 
+ALL = {**HEADINGS, consume.SCENARIO: consume.HEADING, growth.SCENARIO: growth.HEADING}
 PEERS: tuple[type[Peer], ...] = (Headrace, Dlt, Airbyte, Singer, SyncEngine)
 
 
@@ -42,13 +44,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=200_000, help="objects of each of the two collections")
     parser.add_argument("--rounds", type=int, default=5, help="how often each peer runs; medians are told")
     parser.add_argument("--bound", type=float, default=600.0, help="seconds that a peer may take for a piece of work")
+    parser.add_argument("--minutes", type=float, default=600.0, help="after which no further run of a peer begins")
     parser.add_argument("--hostile-records", type=int, default=2_000, help="of each collection, where it misbehaves")
     parser.add_argument("--only", nargs="+", choices=[peer.name for peer in PEERS], metavar="NAME")
-    parser.add_argument("--scenario", nargs="+", choices=list(HEADINGS), metavar="NAME", default=list(HEADINGS))
+    parser.add_argument("--scenario", nargs="+", choices=list(ALL), metavar="NAME", default=list(ALL))
+    parser.add_argument("--messages", type=int, default=40_000, help="that are consumed")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(growth.SIZES), help="at which growth is looked at")
     parser.add_argument("--write", type=Path, help="write the tables into this file")
     parsed = parser.parse_args()
     if parsed.quick:
         parsed.records, parsed.rounds, parsed.hostile_records = 1_000, 1, 500
+        parsed.messages, parsed.sizes = 4_000, [2_000, 10_000]
     return parsed
 
 
@@ -66,19 +72,56 @@ def _available(peers: list[type[Peer]]) -> list[type[Peer]]:
     return ready
 
 
-async def _compare(options: argparse.Namespace, peers: list[type[Peer]]) -> list[Result]:
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
-        async with database(Path(folder)) as shared:
-            for number in range(options.rounds):
-                # In turn, and each round begins with another: what the machine does beside weighs on all of them.
-                turn = number % len(peers)
-                for peer in [*peers[turn:], *peers[:turn]]:
-                    began = time.perf_counter()
-                    found = await _run(shared, peer, options)
-                    results += found
-                    _tell(number + 1, peer.name, found, time.perf_counter() - began)
-    return results
+class Comparison:
+    """The runs so far, and the time that is left for more."""
+
+    def __init__(self, options: argparse.Namespace, peers: list[type[Peer]]) -> None:
+        self.results: list[Result] = []
+        self._options = options
+        self._peers = peers
+        self._over = time.monotonic() + options.minutes * 60
+        self._left_out = 0
+
+    async def run(self) -> None:
+        options = self._options
+        with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
+            async with database(Path(folder)) as shared:
+                for number in range(options.rounds):
+                    # In turn, and each round begins with another: what the machine does beside weighs on all of them.
+                    turn = number % len(self._peers)
+                    for peer in [*self._peers[turn:], *self._peers[:turn]]:
+                        await self._round(shared, number + 1, peer)
+                if growth.SCENARIO in options.scenario:
+                    self.results += await growth.grown(shared, options.sizes)
+        if consume.SCENARIO in options.scenario:
+            self.results += await consume.consumed(options.messages, options.rounds, 1.0 if options.quick else 2.0)
+        self.write()
+
+    async def _round(self, shared: Database, number: int, peer: type[Peer]) -> None:
+        if time.monotonic() > self._over:
+            self._left_out += 1
+            return
+        began = time.perf_counter()
+        found = await _run(shared, peer, self._options)
+        self.results += found
+        _tell(number, peer.name, found, time.perf_counter() - began)
+        self.write()
+
+    def report(self) -> str:
+        """The machine, the versions, the tables."""
+        order = {peer.name: place for place, peer in enumerate(PEERS)}
+        ordered = sorted(self.results, key=lambda result: order.get(result.peer, len(order)))
+        made_of = [ENVIRONMENTS[peer.environment].versions() for peer in self._peers if issubclass(peer, Command)]
+        versions = ", ".join(f"{name} {version}" for each in made_of for name, version in each.items())
+        each = f"{self._options.records:,}"
+        size = f"{each} customers and {each} invoices, medians of at most {self._options.rounds} runs"
+        short = f" {self._left_out} runs of a peer were left out: the time was over." if self._left_out else ""
+        return f"{machine()}. {size}. {versions}.{short}\n\n{tables(ordered, ALL)}"
+
+    def write(self) -> None:
+        """Write what there is so far, so that a run that is broken off has not been for nothing."""
+        if self._options.write:
+            self._options.write.write_text(f"# Beside others\n\n{self.report()}")
 
 
 async def _run(shared: Database, peer: type[Peer], options: argparse.Namespace) -> list[Result]:
@@ -103,22 +146,12 @@ def _tell(number: int, name: str, found: list[Result], seconds: float) -> None:
         print(f"  {result.scenario}: {result.failed or figures} {result.right}", flush=True)
 
 
-def _report(options: argparse.Namespace, peers: list[type[Peer]], results: list[Result]) -> str:
-    order = {peer.name: place for place, peer in enumerate(PEERS)}
-    ordered = sorted(results, key=lambda result: order.get(result.peer, len(order)))
-    made_of = [ENVIRONMENTS[peer.environment].versions() for peer in peers if issubclass(peer, Command)]
-    versions = ", ".join(f"{name} {version}" for each in made_of for name, version in each.items())
-    size = f"{options.records:,} customers and {options.records:,} invoices, medians of {options.rounds} runs"
-    return f"{machine()}. {size}. {versions}.\n\n{tables(ordered, HEADINGS)}"
-
-
 def main() -> None:
     options = _options()
-    peers = _available([peer for peer in PEERS if options.only is None or peer.name in options.only])
-    report = _report(options, peers, asyncio.run(_compare(options, peers)))
-    print("\n" + report)
-    if options.write:
-        options.write.write_text(f"# Beside others\n\n{report}")
+    chosen = [each for each in PEERS if options.only is None or each.name in options.only]
+    comparison = Comparison(options, _available(chosen))
+    asyncio.run(comparison.run())
+    print("\n" + comparison.report())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class AirbyteOutput(Airbyte):
     """The source alone, its messages written to a file: no copy, and so no part of what asks for one."""
 
     name = "Airbyte CDK, to a file"
+    keeps = False
 
     def command(self) -> Sequence[str]:
         program = program_path(self.environment, "sync.py")

@@ -26,17 +26,36 @@ class Headrace(Peer):
         self._sync: Sync | None = None
         self._again = False
 
-    async def start(self) -> None:
+    @property
+    def api_url(self) -> str:
+        assert self._server is not None
+        return self._server.url
+
+    @property
+    def token(self) -> str:
+        assert self._server is not None
+        return self._server.token
+
+    @property
+    def stream_id(self) -> str:
+        assert self._sync is not None
+        return self._sync["stream_id"]
+
+    async def open(self) -> None:
+        """Start the server, unless it runs."""
         if self._server is None:
             server = ServeProcess(database_url=self.ground.database_url, settings={"limits_override": "none"})
             await server.start()
             self._server = server
             await server.ready()
-            self._api = AsyncClient(server.url, server.token, timeout=120)
-            self._stand = Stand(self.ground.provider.url, server, self._api, self.ground.folder)
+            self.api = AsyncClient(server.url, server.token, timeout=120)
+            self._stand = Stand(self.ground.provider.url, server, self.api, self.ground.folder)
+
+    async def start(self) -> None:
+        await self.open()
         if self._sync is None:
             self._sync = await self._stand.sync({theirs: ours for ours, theirs in _IDS.items()})
-        self._again = (await self._api.syncs.get(self._sync["id"]))["initial_backfill_completed_at"] is not None
+        self._again = (await self.api.syncs.get(self._sync["id"]))["initial_backfill_completed_at"] is not None
 
     async def done(self) -> None:
         assert self._sync is not None
@@ -47,7 +66,7 @@ class Headrace(Peer):
 
     async def kill(self) -> None:
         if self._server is not None:
-            await self._api.aclose()
+            await self.api.aclose()
             await self._server.kill()
             self._server = None
 
@@ -63,7 +82,7 @@ class Headrace(Peer):
     async def rows(self, collection: str, ids: Sequence[str] | None = None) -> AsyncIterator[tuple[str, Fields]]:
         for wanted in [None] if ids is None else ids:
             asked: dict[str, Any] = {} if wanted is None else {"upstream_id": wanted}
-            async for record in self._api.records.list(
+            async for record in self.api.records.list(
                 sync_id=self._sync["id"] if self._sync else None, collection_id=_IDS[collection], limit=1000, **asked
             ):
                 if not record["deleted"]:

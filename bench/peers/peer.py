@@ -24,10 +24,12 @@ class Peer(ABC):
     """One peer on one ground.
 
     `live` says that it follows the provider by itself once `follow` was called; one that does not is started again.
+    `keeps` is false of one that makes no copy, so that there is nothing to compare.
     """
 
     name: ClassVar[str]
     live: ClassVar[bool] = False
+    keeps: ClassVar[bool] = True
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground

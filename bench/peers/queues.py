@@ -3,7 +3,7 @@ table of the same PostgreSQL, made as pgmq makes it.
 
 NATS stores in files and syncs each write, as PostgreSQL does; its acks are sent without waiting for an answer, which is
 how its client acks. The queue's read and delete are a commit each, made over the database's own protocol. Neither has
-HTTP in front, which Headrace has.
+HTTP in front, which Headrace has: `front` puts the same kind of server before the table.
 """
 
 import asyncio
@@ -14,10 +14,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import nats
 from nats.js.api import AckPolicy, ConsumerConfig, StorageType
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
 Work = Callable[[int], Awaitable[int]]
 """Take a batch and ack it; how many there were."""
@@ -113,32 +119,52 @@ returning q.id, q.message
 
 
 @asynccontextmanager
-async def table_workers(dsn: str, messages: Sequence[bytes], count: int) -> AsyncIterator[list[Work]]:
-    """Workers on a table that holds the messages, a connection each."""
-    conns = [await asyncpg.connect(dsn) for _ in range(count)]
+async def table(dsn: str, messages: Sequence[bytes]) -> AsyncIterator[None]:
+    """The table, holding the messages."""
+    conn = await asyncpg.connect(dsn)
     try:
-        await conns[0].execute(
+        await conn.execute(
             "create table bench_queue (id bigint primary key, visible_at timestamptz not null, reads integer not null, "
             "message jsonb not null); create index on bench_queue (visible_at)"
         )
-        await conns[0].execute(
+        await conn.execute(
             "insert into bench_queue select ord, clock_timestamp(), 0, message::jsonb "
             "from unnest($1::text[]) with ordinality u (message, ord)",
             [message.decode() for message in messages],
         )
-        await conns[0].execute("vacuum analyze bench_queue")
+        await conn.execute("vacuum analyze bench_queue")
+        yield
+    finally:
+        await conn.execute("drop table if exists bench_queue")
+        await conn.close()
 
-        def worker(conn: "asyncpg.Connection[asyncpg.Record]") -> Work:
-            async def work(batch: int) -> int:
-                rows = await conn.fetch(_READ, batch)
-                if rows:
-                    await conn.execute("delete from bench_queue where id = any ($1)", [row["id"] for row in rows])
-                return len(rows)
 
-            return work
+async def read(conn: "Connection", batch: int) -> list[asyncpg.Record]:
+    """Take a batch: id and message of each."""
+    return await conn.fetch(_READ, batch)
 
+
+async def ack(conn: "Connection", ids: Sequence[int]) -> None:
+    """Delete what was done."""
+    await conn.execute("delete from bench_queue where id = any ($1)", ids)
+
+
+@asynccontextmanager
+async def table_workers(dsn: str, count: int) -> AsyncIterator[list[Work]]:
+    """Workers on the table, a connection each."""
+    conns = [await asyncpg.connect(dsn) for _ in range(count)]
+
+    def worker(conn: "Connection") -> Work:
+        async def work(batch: int) -> int:
+            rows = await read(conn, batch)
+            if rows:
+                await ack(conn, [row["id"] for row in rows])
+            return len(rows)
+
+        return work
+
+    try:
         yield [worker(conn) for conn in conns]
     finally:
-        await conns[0].execute("drop table if exists bench_queue")
         for conn in conns:
             await conn.close()

@@ -41,9 +41,9 @@ def into_postgres() -> None:
     import pandas
     from airbyte.caches import PostgresCache
 
-    # PyAirbyte reads its files with pandas' own guess that a field whose name ends in _at is a date. Stripe's are whole
-    # seconds, in columns of bigint, and no invoice could be written.
-    pandas.read_json = partial(pandas.read_json, convert_dates=False)
+    # PyAirbyte reads its files as pandas guesses: a field whose name ends in _at is a date, so that no invoice of
+    # Stripe's could be written (they are whole seconds), and "+15550100" is a number. It is told to guess nothing.
+    pandas.read_json = partial(pandas.read_json, convert_dates=False, dtype=False)
     database = urlsplit(os.environ["PEER_DATABASE"])
     cache = PostgresCache(
         host=database.hostname,
@@ -54,7 +54,11 @@ def into_postgres() -> None:
         schema_name="airbyte_copy",
         cache_dir=Path(os.environ["PEER_STATE"]),
     )
-    source = airbyte.get_source("source-stripe-shaped", config=config(), source_manifest=manifest())
+    # As a program: PyAirbyte's own executor of manifests makes the source without its state, and so would read
+    # everything at each run.
+    program = Path(sys.executable).with_name("source-declarative-manifest")
+    told = {**config(), "__injected_declarative_manifest": manifest()}
+    source = airbyte.get_source("source-declarative-manifest", config=told, local_executable=program)
     source.select_streams(["customers", "invoices"])
     source.read(cache=cache)
 
