@@ -66,6 +66,15 @@ class Stand:
 
         await eventually(told)
 
+    async def tells_of_the_sync(self, words: str) -> None:
+        """Wait until the sync's own health says so."""
+
+        async def told() -> bool:
+            health = (await self.api.syncs.get(self.sync["id"]))["health"]
+            return health["status"] in ("warning", "error") and any(words in note for note in health["notes"])
+
+        await eventually(told)
+
     async def has_let_go(self) -> None:
         """Wait until the engine has dropped its syncs, since others may take them."""
 
@@ -144,6 +153,7 @@ async def cut_off(here: Stand) -> None:
 async def read_only(here: Stand) -> None:
     await here.execute("alter system set default_transaction_read_only = on;;select pg_reload_conf()")
     await here.tells("takes no writes")
+    await here.tells_of_the_sync("takes no writes")
     await here.execute("alter system reset default_transaction_read_only;;select pg_reload_conf()")
 
 
@@ -151,6 +161,7 @@ async def out_of_room(here: Stand) -> None:
     """Every write is refused as by a full disk."""
     await here.execute(NO_ROOM)
     await here.tells("no room left")
+    await here.tells_of_the_sync("no room left")
     await here.has_let_go()
     await here.execute("drop function no_room cascade")
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from headrace.api import credentials as api_credentials
 from headrace.api.answers import verbatim
@@ -11,6 +12,7 @@ from headrace.api.services import Services
 from headrace.clock import iso
 from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
+from headrace.db.trouble import NO_WRITES, in_words
 from headrace.engine import status
 from headrace.providers.kit import Provider
 from headrace.vault import credentials
@@ -25,7 +27,7 @@ async def render_all(conn: Conn, services: Services, syncs: Sequence[Sync], now:
     """Each of `syncs`, all of one organisation, in their order: a handful of statements, however many there are."""
     if not syncs:
         return []
-    health = await status.health(conn, syncs, now)
+    health = await status.health(conn, syncs, now, await _troubles(conn, services, syncs))
     completed = await status.initial_backfill_completed(conn, syncs)
     used = await credentials.by_ids(conn, syncs[0].org_id, {sync.credential_id for sync in syncs})
     shown = await api_credentials.render_all(conn, services, used)
@@ -34,6 +36,17 @@ async def render_all(conn: Conn, services: Services, syncs: Sequence[Sync], now:
         _rendered(sync, health[sync.id], completed.get(sync.id), *held[sync.credential_id], services.providers)
         for sync in syncs
     ]
+
+
+async def _troubles(conn: Conn, services: Services, syncs: Sequence[Sync]) -> dict[UUID, str]:
+    """What is wrong with the database, as this process knows it."""
+    if await conn.fetchval("show transaction_read_only") == "on":
+        return dict.fromkeys((sync.id for sync in syncs), in_words(NO_WRITES[0]()))
+    worker = services.worker
+    if worker is None:
+        return {}
+    told = {sync.id: worker.trouble_of(sync.id) for sync in syncs}
+    return {key: trouble for key, trouble in told.items() if trouble is not None}
 
 
 def _rendered(

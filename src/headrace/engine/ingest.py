@@ -59,7 +59,8 @@ class Ingest:
     """Appends in order, merged. `stored` is called after each append.
 
     The first append that is fenced ends it: that and every later load fails with `Fenced`, and nothing of them is
-    stored. Errors of the database that pass are waited out for as long as they last; `trouble` then says which. A load
+    stored. Errors of the database that pass are waited out for as long as they last; `trouble` then says which, and
+    `troubled` is called when it begins and when it is over. A load
     that the database refuses for what is in it fails alone.
     """
 
@@ -70,6 +71,7 @@ class Ingest:
         canons: Mapping[str, Canon],
         clock: Clock,
         stored: Callable[[Appended], None],
+        troubled: Callable[[], None] = lambda: None,
     ) -> None:
         self.fence = fence
         self.trouble: str | None = None
@@ -78,6 +80,7 @@ class Ingest:
         self._canons = canons
         self._clock = clock
         self._stored = stored
+        self._troubled = troubled
         self._queue: deque[_Waiting] = deque()
         self._rows = self._bytes = 0
         self._ready = asyncio.Event()
@@ -193,14 +196,20 @@ class Ingest:
             try:
                 appended = await append(self._db, self.fence, batch, self._canons, self._clock.now())
             except PASSING as error:
-                self.trouble = in_words(error)
-                self.troubled_since = self.troubled_since or self._clock.monotonic()
+                self._note(in_words(error))
                 log.warning("append_repeated", sync_id=str(self.fence.sync_id), error=type(error).__name__)
                 await self._clock.sleep(pause)
                 pause = min(2 * pause, 5.0)
             else:
-                self.trouble = self.troubled_since = None
+                self._note(None)
                 return appended
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble == self.trouble:
+            return
+        self.trouble = trouble
+        self.troubled_since = None if trouble is None else self.troubled_since or self._clock.monotonic()
+        self._troubled()
 
     def _count(self, rows: int, size: int) -> None:
         self._rows += rows

@@ -200,7 +200,12 @@ class SyncRunner:
             await assembly.aside.load()
             if self._runs.requested != asked:
                 self._health.try_now(session.now())
-        await self._health.save(session, assembly.purged)
+        try:
+            await self._health.save(session, assembly.purged)
+        except PASSING:
+            if session.ingest.trouble is None:
+                raise
+            # Pages wait for the same trouble to pass, and whoever asks this process is told of it.
 
     async def _begin_run(self, assembly: Assembly) -> None:
         due = self._runs.due(assembly.session)

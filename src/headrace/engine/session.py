@@ -123,7 +123,7 @@ class Session:
         self.wanted = frozenset(collection.id for collection in known)
         self.reads = provider.reads(self.wanted)
         canons: dict[str, Canon] = {collection.id: collection.canon for collection in known}
-        self.ingest = Ingest(self.services.db, self.fence, canons, self.services.clock, self._stored)
+        self.ingest = Ingest(self.services.db, self.fence, canons, self.services.clock, self._stored, self.wake)
 
     def _stored(self, appended: Appended) -> None:
         metrics.count_appended(self.access.provider.slug, appended)

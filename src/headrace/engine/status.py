@@ -37,12 +37,16 @@ _UNKNOWN: dict[str, Any] = {
 """Of a sync that is being deleted while it is asked for."""
 
 
-async def health(conn: Conn, syncs: Sequence[Sync], now: datetime) -> dict[UUID, dict[str, Any]]:
+async def health(
+    conn: Conn, syncs: Sequence[Sync], now: datetime, troubles: Mapping[UUID, str] | None = None
+) -> dict[UUID, dict[str, Any]]:
     """The health object of each. A sync that nothing was read of for too long is never `healthy`, whatever was written
-    last: the one who would write may be the one who is gone."""
+    last: the one who would write may be the one who is gone. `troubles` is what the asker knows to be wrong with the
+    database, by sync: a database that takes no writes cannot be told so in a row."""
     rows = await conn.fetch(STATES, list({sync.stream_id for sync in syncs}), [sync.id for sync in syncs])
     states = {row["sync_id"]: row for row in rows}
-    return {sync.id: _health(sync, states.get(sync.id), now) for sync in syncs}
+    known = troubles or {}
+    return {sync.id: _health(sync, states.get(sync.id), now, known.get(sync.id)) for sync in syncs}
 
 
 async def initial_backfill_completed(conn: Conn, syncs: Sequence[Sync]) -> dict[UUID, datetime | None]:
@@ -58,7 +62,7 @@ def overdue_after(sync: Sync) -> timedelta:
     return max(OVERDUE, 2 * timedelta(milliseconds=sync.max_poll_ms))
 
 
-def _health(sync: Sync, state: Any, now: datetime) -> dict[str, Any]:
+def _health(sync: Sync, state: Any, now: datetime, trouble: str | None) -> dict[str, Any]:
     if state is None:
         return {**_UNKNOWN, "sync_id": str(sync.id)}
     status, notes = state["health_status"], list(orjson.loads(state["health_notes"]))
@@ -69,6 +73,10 @@ def _health(sync: Sync, state: Any, now: datetime) -> dict[str, Any]:
     if sync.status == "disabled":
         notes.append("disabled")
     else:
+        if trouble is not None:
+            notes += [] if trouble in notes else [trouble]
+            since = since or now
+            status = "error" if status == "error" else "warning"
         # A PATCH gives the sync a new start: what it was late with before does not count.
         late_from = max(read_at or sync.created_at, sync.updated_at) + overdue_after(sync)
         if state["oldest_changes_at"] is None and state["sweep_due_at"] is not None:

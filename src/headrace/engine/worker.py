@@ -132,6 +132,11 @@ class Worker:
             "syncs_failing": sum(1 for held in self._held.values() if held.failures) + len(self._unusable),
         }
 
+    def trouble_of(self, sync_id: UUID) -> str | None:
+        """What is wrong with the database, as far as it keeps this worker from reading the sync; None: nothing."""
+        held = self._held.get(sync_id)
+        return self._presence.trouble or (None if held is None else held.storing_trouble(_NOT_STORED_S))
+
     # ── leases and configurations ──
 
     def _notified(self, payload: str) -> None:
