@@ -143,9 +143,16 @@ async def _keep(conn: Conn, access: Access, started_at: datetime, found: list[Si
 
 
 def _fields(found: AccountCollection) -> Mapping[str, Any]:
-    """The fields of its records with their types; a description that changes leads to nothing."""
-    properties = orjson.loads(found.schema).get("properties") or {}
-    return {name: each.get("type") if isinstance(each, dict) else None for name, each in properties.items()}
+    """The fields of its records with their types, and the fields inside those; a description that changes leads to
+    nothing."""
+    return _typed(orjson.loads(found.schema))
+
+
+def _typed(schema: Any) -> dict[str, Any]:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        return {}
+    return {name: (each.get("type"), _typed(each)) for name, each in properties.items() if isinstance(each, dict)}
 
 
 def _sighting(found: Found) -> Sighting:
