@@ -156,8 +156,8 @@ def _judge_delete(new: Incoming, held: Held, changes: Changes) -> None:
     verdict = _verdict(new.item, held)
     if held.deleted:
         changes.unchanged += 1
-        if verdict == NEWER and new.item.as_of > held.as_of:
-            # The later moment guards against pictures from between the two.
+        if verdict == NEWER and (new.item.as_of > held.as_of or new.item.version > held.version):
+            # The later moment, or higher version, guards against pictures from between the two.
             new.raw_hash = held.raw_hash
             changes.refreshes.append(Overwrite(new, held, held.canon_hash, held.canon_version))
     elif verdict == NEWER:
