@@ -1,7 +1,7 @@
 """`make bench-peers`: the whole comparison, as tables.
 
-python -m bench.peers [--quick] [--records 200000] [--rounds 5] [--bound 600] [--minutes 600] [--only NAME …]
-                      [--scenario NAME …] [--write docs/benchmarks/peers.md]
+python -m bench.peers [--quick] [--records 200000] [--rounds 5] [--minutes 600] [--only NAME …] [--scenario NAME …]
+                      [--write docs/benchmarks/peers.md] …; --help tells the others
 """
 
 import argparse
@@ -43,18 +43,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="1 000 objects of each collection, one round")
     parser.add_argument("--records", type=int, default=200_000, help="objects of each of the two collections")
     parser.add_argument("--rounds", type=int, default=5, help="how often each peer runs; medians are told")
+    parser.add_argument(
+        "--trials", type=int, help="in how many of the rounds it is killed and misled (default: in all)"
+    )
     parser.add_argument("--bound", type=float, default=600.0, help="seconds that a peer may take for a piece of work")
     parser.add_argument("--minutes", type=float, default=600.0, help="after which no further run of a peer begins")
     parser.add_argument("--hostile-records", type=int, default=2_000, help="of each collection, where it misbehaves")
     parser.add_argument("--only", nargs="+", choices=[peer.name for peer in PEERS], metavar="NAME")
     parser.add_argument("--scenario", nargs="+", choices=list(ALL), metavar="NAME", default=list(ALL))
     parser.add_argument("--messages", type=int, default=40_000, help="that are consumed")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for which each rate of consuming is taken")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(growth.SIZES), help="at which growth is looked at")
     parser.add_argument("--write", type=Path, help="write the tables into this file")
     parsed = parser.parse_args()
     if parsed.quick:
         parsed.records, parsed.rounds, parsed.hostile_records = 1_000, 1, 500
-        parsed.messages, parsed.sizes = 4_000, [2_000, 10_000]
+        parsed.messages, parsed.seconds, parsed.sizes = 4_000, 0.5, [2_000, 10_000]
     return parsed
 
 
@@ -94,7 +98,7 @@ class Comparison:
                 if growth.SCENARIO in options.scenario:
                     self.results += await growth.grown(shared, options.sizes)
         if consume.SCENARIO in options.scenario:
-            self.results += await consume.consumed(options.messages, options.rounds, 1.0 if options.quick else 2.0)
+            self.results += await consume.consumed(options.messages, options.rounds, options.seconds)
         self.write()
 
     async def _round(self, shared: Database, number: int, peer: type[Peer]) -> None:
@@ -102,7 +106,9 @@ class Comparison:
             self._left_out += 1
             return
         began = time.perf_counter()
-        found = await _run(shared, peer, self._options)
+        trials = self._options.rounds if self._options.trials is None else self._options.trials
+        without = {KILLED, HOSTILE} if number > trials else set()
+        found = await _run(shared, peer, self._options, set(self._options.scenario) - without)
         self.results += found
         _tell(number, peer.name, found, time.perf_counter() - began)
         self.write()
@@ -112,11 +118,11 @@ class Comparison:
         order = {peer.name: place for place, peer in enumerate(PEERS)}
         ordered = sorted(self.results, key=lambda result: order.get(result.peer, len(order)))
         made_of = [ENVIRONMENTS[peer.environment].versions() for peer in self._peers if issubclass(peer, Command)]
-        versions = ", ".join(f"{name} {version}" for each in made_of for name, version in each.items())
+        versions = "".join(f" {name} {version}." for each in made_of for name, version in each.items())
         each = f"{self._options.records:,}"
-        size = f"{each} customers and {each} invoices, medians of at most {self._options.rounds} runs"
+        size = f"{each} customers and {each} invoices, medians of at most {self._options.rounds} runs."
         short = f" {self._left_out} runs of a peer were left out: the time was over." if self._left_out else ""
-        return f"{machine()}. {size}. {versions}.{short}\n\n{tables(ordered, ALL)}"
+        return f"{machine()}. {size}{versions}{short}\n\n{tables(ordered, ALL)}"
 
     def write(self) -> None:
         """Write what there is so far, so that a run that is broken off has not been for nothing."""
@@ -124,16 +130,17 @@ class Comparison:
             self._options.write.write_text(f"# Beside others\n\n{self.report()}")
 
 
-async def _run(shared: Database, peer: type[Peer], options: argparse.Namespace) -> list[Result]:
+async def _run(shared: Database, peer: type[Peer], options: argparse.Namespace, chosen: set[str]) -> list[Result]:
     size, small = Size(options.records, options.bound), Size(options.hostile_records, min(120.0, options.bound))
-    chosen = set(options.scenario)
     found: list[Result] = []
     if chosen & {FIRST, AGAIN, CHANGED}:
         found += await load_and_change(shared, peer, size, chosen)
     if FIRST in chosen and peer is Airbyte:
         found += await load_and_change(shared, AirbyteOutput, size, {FIRST})
     if KILLED in chosen:
-        found.append(await killed(shared, peer, size))
+        undisturbed = [each for each in found if each.scenario == FIRST and each.peer == peer.name and each.figures]
+        usual = undisturbed[0].figures["requests"] if undisturbed else None
+        found.append(await killed(shared, peer, size, usual))
     if HOSTILE in chosen:
         found.append(await hostile(shared, peer, small))
     return found

@@ -35,7 +35,7 @@ class Size:
 
     each: int
     bound_s: float
-    patience_s: float = 30.0
+    patience_s: float = 15.0
 
     @property
     def all(self) -> int:
@@ -188,8 +188,9 @@ async def _until_right(peer: Peer, wanted: Wanted, began: float, patience_s: flo
         await asyncio.sleep(0.05)
 
 
-async def killed(database: Database, make: Make, size: Size) -> Result:
-    """kill -9 when half of the requests of a first load were asked; then started again, once."""
+async def killed(database: Database, make: Make, size: Size, usual: float | None) -> Result:
+    """kill -9 when half of the pages of a first load were asked for; then started again, once. `usual` is how many
+    requests a first load takes this peer when nobody disturbs it, where that is known."""
     async with ground(database, size.each, size.each) as there:
         peer = make(there)
         pages = sum(-(-size.each // 100) for _ in COLLECTIONS)
@@ -204,7 +205,9 @@ async def killed(database: Database, make: Make, size: Size) -> Result:
             before = await there.provider.requests()
             await _worked(peer, size)
             asked = await there.provider.requests()
-            figures = {"requests before": float(before), "repeated": float(max(0, asked - pages))}
+            figures = {"requests before": float(before), "requests in all": float(asked)}
+            if usual is not None:
+                figures["repeated"] = max(0.0, asked - usual)
             return Result(KILLED, peer.name, figures, str(await judge(peer)))
         except Failed as error:
             return Result(KILLED, peer.name, failed=str(error))
