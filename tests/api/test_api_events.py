@@ -57,6 +57,7 @@ async def test_events_are_filtered_as_records_are(admin: Caller, shelf: Shelf) -
     assert await ids(collection_id="shop:customer") == ["cus_1"]
     assert await ids(upstream_id="ord_1", deleted="true") == ["ord_1"]
     assert await ids(sync_id=str(shelf.sync_id), provider="shop") == ["ord_1", "cus_1", "ord_1"]
+    assert await ids(resource_id=str(shelf.sync_id), collection="shop:customer") == ["cus_1"], "older spellings"
     await admin.fails(400, "GET", "/v1/events", params={"after_cursor": "nonsense"})
 
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
+from headrace.errors import Invalid
 from headrace.http import Request, Response
 from headrace.providers import installed
 from headrace.providers.kit import Account, CredentialKind, Provider, Refused
@@ -20,6 +21,7 @@ from headrace.providers.kit.jwt import rs256
 from headrace.providers.kit.oauth import grant_life_s
 from headrace.providers.kit.oauth1 import Signer
 from headrace.providers.quickbooks.access import _TOKENS as QUICKBOOKS_TOKENS
+from headrace.vault.drafts import Kinds, read
 from headrace.vault.grants import ACCESS_TOKEN, App, GrantRefused
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -261,3 +263,16 @@ def test_of_two_ends_of_a_grant_the_nearer_one_counts() -> None:
     assert grant_life_s({"refresh_token_expires_in": "60"}) == 60
     assert grant_life_s({"x_refresh_token_expires_in": 8726400, "x_refresh_token_hard_expires_in": 86400}) == 86400
     assert QUICKBOOKS_TOKENS.headers == {"x-include-refresh-token-hard-expires-in": "true"}
+
+
+def test_older_spellings_of_a_github_installation_are_taken() -> None:
+    known = Kinds((of.slug, of.kinds) for of in installed().values())
+    for kind, account_type in (("github", "organization"), ("github_app", "user"), ("github_app", "Organization")):
+        given = {"kind": kind, "account_type": account_type, "account_login": "acme", "installation_id": "4711"}
+        draft = read(known, given, provider=None, allow_base_url=False)
+        assert draft.kind.kind == "github_app"
+        assert draft.properties["account_type"] == account_type.capitalize()
+        assert draft.properties["installation_id"] == 4711
+    for wrong in ({"installation_id": "47a"}, {"installation_id": "-1"}, {"installation_id": 1, "account_type": "bot"}):
+        with pytest.raises(Invalid):
+            read(known, {"kind": "github_app", **wrong}, provider=None, allow_base_url=False)

@@ -10,7 +10,7 @@ from headrace.api.answers import Json
 from headrace.api.auth import StreamRead
 from headrace.api.queries import IdText, as_id
 from headrace.api.record_rendering import Renderer, dumps, syncs_of
-from headrace.api.records import cursor_at, place_of, stream_to_read
+from headrace.api.records import OlderCollectionId, OlderSyncId, cursor_at, place_of, stream_to_read
 from headrace.api.services import services_of
 from headrace.stream.events import reading
 
@@ -23,8 +23,10 @@ async def list_events(
     principal: StreamRead,
     stream_id: Annotated[IdText | None, Query(description="Required unless there is one stream.")] = None,
     sync_id: Annotated[IdText | None, Query()] = None,
+    resource_id: OlderSyncId = None,
     provider: Annotated[str | None, Query()] = None,
     collection_id: Annotated[str | None, Query()] = None,
+    collection: OlderCollectionId = None,
     upstream_id: Annotated[str | None, Query()] = None,
     deleted: Annotated[bool | None, Query(description="Only events that tell of a deletion, or only others.")] = None,
     after_cursor: Annotated[str | None, Query(description="`cursor` of the answer before.")] = None,
@@ -33,7 +35,7 @@ async def list_events(
     """What happened to records, in order: each creation, update and deletion, with the record as of then and the old
     values of the fields that changed. Kept for the stream's `event_days`; a stream whose `event_days` is 0 has none."""
     services = services_of(request)
-    wanted_sync = as_id(sync_id)
+    wanted_sync, wanted_collection = as_id(sync_id or resource_id), collection_id or collection
     async with services.db.api.acquire() as conn:
         stream = await stream_to_read(conn, principal, as_id(stream_id), wanted_sync)
         events = await reading.read_after(
@@ -43,7 +45,7 @@ async def list_events(
             limit,
             sync_ids=None if wanted_sync is None else [wanted_sync],
             provider=provider,
-            collection_ids=None if collection_id is None else [collection_id],
+            collection_ids=None if wanted_collection is None else [wanted_collection],
             upstream_id=upstream_id,
             deleted=deleted,
         )

@@ -25,6 +25,9 @@ router = APIRouter(tags=["records"])
 
 _MOST_STREAMS = 10_000
 
+OlderSyncId = Annotated[IdText | None, Query(description="The older spelling of sync_id.", deprecated=True)]
+OlderCollectionId = Annotated[str | None, Query(description="The older spelling of collection_id.", deprecated=True)]
+
 
 @router.get("/v1/records", response_model=shapes.Records, responses=shapes.also(404))
 async def list_records(
@@ -32,12 +35,10 @@ async def list_records(
     principal: StreamRead,
     stream_id: Annotated[IdText | None, Query(description="Required unless there is one stream.")] = None,
     sync_id: Annotated[IdText | None, Query()] = None,
-    resource_id: Annotated[IdText | None, Query(description="The older spelling of sync_id.", deprecated=True)] = None,
+    resource_id: OlderSyncId = None,
     provider: Annotated[str | None, Query()] = None,
     collection_id: Annotated[str | None, Query()] = None,
-    collection: Annotated[
-        str | None, Query(description="The older spelling of collection_id.", deprecated=True)
-    ] = None,
+    collection: OlderCollectionId = None,
     upstream_id: Annotated[str | None, Query()] = None,
     deleted: Annotated[bool | None, Query()] = None,
     after_cursor: Annotated[str | None, Query(description="`cursor` of the answer before.")] = None,

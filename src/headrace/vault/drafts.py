@@ -113,14 +113,16 @@ def _merged(kind: CredentialKind, held: Mapping[str, Any], given: Mapping[str, A
 
 
 def present_names(kind: CredentialKind, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties under their present names. Invalid when one is given under two names."""
+    """The properties under their present names and in their present forms. Invalid when one is given under two
+    names."""
     renamed: dict[str, Any] = {}
     for name, value in given.items():
         present = kind.aliases.get(name, name)
         if present in renamed:
             older = next(alias for alias, target in kind.aliases.items() if target == present and alias in given)
             raise Invalid({f"properties.{older}": [f"is the older spelling of {present}; give one of the two"]})
-        renamed[present] = value
+        spelling = kind.spellings.get(present)
+        renamed[present] = value if spelling is None else spelling(value)
     return renamed
 
 

@@ -55,6 +55,8 @@ class CredentialKind:
     contradictions: Callable[[Properties], Mapping[str, str]] = lambda properties: {}
     """Properties that do not go together, though each may hold: by name, why. They may be incomplete."""
     aliases: Mapping[str, str] = field(default_factory=dict)
+    spellings: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """By property: the present form of a value in an older one; any other value comes back as it is."""
     older_names: tuple[str, ...] = ()
     """Older spellings of the kind itself."""
     ends: Callable[[Response], datetime | None] = lambda response: None

@@ -173,6 +173,16 @@ def _exchange(code: Code, app: App, told: Properties, now: datetime) -> Minting:
     raise Refused("the person who signed in may not see this installation")
 
 
+def _account_type(value: Any) -> Any:
+    """`user` and `organization` are older spellings."""
+    return {"user": "User", "organization": "Organization"}.get(value, value) if isinstance(value, str) else value
+
+
+def _installation_id(value: Any) -> Any:
+    """It was a string once."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) else value
+
+
 APP = CredentialKind(
     kind="github_app",
     schema=properties(
@@ -186,6 +196,7 @@ APP = CredentialKind(
     verify=_verify_installation,
     account_of=lambda held: str(held["installation_id"]),
     older_names=("github",),
+    spellings={"account_type": _account_type, "installation_id": _installation_id},
     needs_oauth_app=True,
     grant=Grant(_mint, of=("installation_id",), hosts=("github.com",)),
     link=Link(address=_install, exchange=_exchange, callback=_installed, standard=False),
