@@ -1,23 +1,30 @@
 """Numbers grow in commit order: a reader that has seen n never later finds something at or below n.
 
-Writers on several connections append, change, delete and purge side by side; a reader follows by cursor all the while.
-In the end what it has put together from the changes it saw is what the stream holds, and what the writers meant.
+Writers on several connections append, change and delete side by side, some of them slow to commit, while a transaction
+is held open elsewhere; a reader follows by cursor all the while. In the end what it has put together from the changes
+it saw is what the stream holds, and what the writers meant.
 """
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stream_log import Log, OnDatabase, delete, new_log, record
 
 from headrace.db.pool import Database
+from headrace.stream.append import append_within
+from headrace.stream.items import Batch
 
 change = st.one_of(
     st.tuples(st.just("put"), st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)),
     st.tuples(st.just("put"), st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)),
+    st.tuples(st.just("slow put"), st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)),
     st.tuples(st.just("delete"), st.lists(st.integers(0, 7), min_size=1, max_size=3, unique=True)),
     st.tuples(st.just("again"), st.none()),
 )
@@ -49,29 +56,54 @@ class Follower:
 
 
 async def write(log: Log, name: int, changes: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Each writer has records of its own, so that what is meant does not hang on who was quicker."""
+    """Each writer has a sync and records of its own, so that what is meant does not hang on who was quicker."""
     meant: dict[str, Any] = {}
     last: list[Any] = []
     for moment, (what, ids) in enumerate(changes):
-        if what == "put":
+        if what in ("put", "slow put"):
             last = [record(f"{name}-{id_}", moment, content=moment) for id_ in ids]
             meant |= {each.id: moment for each in last}
         elif what == "delete":
             last = [delete(f"{name}-{id_}", moment) for id_ in ids]
             meant |= {each.id: None for each in last if each.id in meant}
-        await log.append(*last)  # "again": as after a lost answer
+        if what == "slow put":
+            await slowly(log, last)
+        else:
+            await log.append(*last)  # "again": as after a lost answer
     return meant
+
+
+async def slowly(log: Log, records: list[Any]) -> None:
+    """A transaction that has its numbers, and takes its time to commit them."""
+    async with log.db.ingest.acquire() as conn, conn.transaction():
+        await conn.execute("select from sync_epochs where sync_id = $1 for update", log.sync_id)
+        await append_within(conn, log.fence, Batch(records), {}, log.db.clock.now())
+        await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def held_open(db: Database) -> AsyncIterator[None]:
+    """A transaction elsewhere in the database, which has looked and does not end."""
+    elsewhere = await asyncpg.connect(db.dsn)
+    try:
+        await elsewhere.execute("begin isolation level repeatable read; select count(*) from records")
+        yield
+    finally:
+        await elsewhere.close()
 
 
 async def play(db: Database, writers: list[list[tuple[str, Any]]]) -> None:
     log = await new_log(db)
+    logs = [await log.another_sync() for _ in writers]
     follower = Follower(log)
-    following = asyncio.create_task(follower.follow())
     meant: dict[str, Any] = {}
-    for each in await asyncio.gather(*(write(log, name, changes) for name, changes in enumerate(writers))):
-        meant |= each
-    follower.ended = True
-    await following
+    async with held_open(db):
+        following = asyncio.create_task(follower.follow())
+        writing = (write(each, name, changes) for name, (each, changes) in enumerate(zip(logs, writers, strict=True)))
+        for each in await asyncio.gather(*writing):
+            meant |= each
+        follower.ended = True
+        await following
     held = await log.read()
     assert {each.upstream_id: None if each.deleted else orjson.loads(each.data)["content"] for each in held} == meant
     assert follower.copy == meant
