@@ -108,7 +108,8 @@ class Copy:
             held.order = max(held.order, order)
             return []
         near = max(item.slack, held.slack)
-        if not settled and near and item.version == held.order[0] and abs(item.as_of - held.order[1]) <= near:
+        by_version = item.version and held.order[0] and item.version != held.order[0]
+        if not settled and near and not by_version and abs(item.as_of - held.order[1]) <= near:
             return [Mention(item.collection, item.id, item.as_of, item.parent)]
         if settled or _later(order, held.order):
             self.emitted += 1
