@@ -16,8 +16,14 @@ PATHS = {kind.collection: f"`/crm/v3/objects/{kind.path}`" for kind in STANDARD}
 PATHS |= {f"hubspot:{name}_association": f"to {', '.join(others)}" for name, others in PAIRS.items()}
 PATHS |= {
     "hubspot:campaign": "`/marketing/v3/campaigns`",
+    "hubspot:conversation_channel": "`/conversations/v3/conversations/channels`",
+    "hubspot:conversation_channel_account": "`/conversations/v3/conversations/channel-accounts`",
+    "hubspot:conversation_inbox": "`/conversations/v3/conversations/inboxes`",
+    "hubspot:conversation_message": "`/conversations/v3/conversations/threads/{thread}/messages`",
+    "hubspot:conversation_thread": "`/conversations/v3/conversations/threads`",
     "hubspot:email_event": "`/email/public/v1/events`",
     "hubspot:form": "`/marketing/v3/forms`",
+    "hubspot:form_submission": "`/form-integrations/v1/submissions/forms/{form}`",
     "hubspot:list": "`/crm/v3/lists/search`",
     "hubspot:list_member": "`/crm/v3/lists/{list}/memberships`",
     "hubspot:marketing_email": "`/marketing/v3/emails`",

@@ -1,7 +1,7 @@
 """HubSpot's collections: which readings each of them has.
 
 Sources: https://developers.hubspot.com/docs/api-reference (owners, users, pipelines, properties, lists, forms,
-marketing emails, campaigns, email events, workflows).
+marketing emails, campaigns, email events, workflows, channels and inboxes of conversations).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,8 +11,10 @@ from functools import partial
 from typing import Any
 
 from headrace.providers.hubspot.associations import PAIRS, Associations
+from headrace.providers.hubspot.conversations import CONVERSATIONS, PATH
 from headrace.providers.hubspot.objects import RETENTION, Objects
 from headrace.providers.hubspot.portal import STANDARD, ObjectType, discover
+from headrace.providers.hubspot.submissions import SUBMISSIONS
 from headrace.providers.kit import (
     ChangedSince,
     Children,
@@ -167,6 +169,9 @@ _TYPES = tuple(kind.path for kind in STANDARD)
 
 LISTED = (
     plain("campaign", whole("campaign", "/marketing/v3/campaigns")),
+    plain("conversation_channel", whole("conversation_channel", f"{PATH}/channels"), every=DAY),
+    plain("conversation_channel_account", whole("conversation_channel_account", f"{PATH}/channel-accounts"), every=DAY),
+    plain("conversation_inbox", whole("conversation_inbox", f"{PATH}/inboxes"), every=DAY),
     plain("form", whole("form", "/marketing/v3/forms")),
     plain("list", pages(_LISTS, _records(Reader("hubspot:list", "listId", created="createdAt", updated="updatedAt")))),
     plain(
@@ -197,6 +202,8 @@ LISTED = (
         changes=(ChangedSince(_EMAIL_EVENTS, field="created", settle=HOUR),),
         deletes="never",
     ),
+    SUBMISSIONS,
+    *CONVERSATIONS,
 )
 
 COLLECTIONS = tuple(

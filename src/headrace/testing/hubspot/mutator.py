@@ -6,7 +6,8 @@ from headrace.testing.hubspot.portal import Portal
 
 
 class Mutator(mutator.Mutator):
-    """Births (3 in 10), changes (3), associations (1), archivings (1); rarer: merges, restorations, erasures."""
+    """Births (3 in 10), changes (3), associations (1), archivings (1); rarer: submissions and messages, merges,
+    restorations, erasures."""
 
     def __init__(self, portal: Portal, population: Population, seed: int, changes_per_s: float = 0.0) -> None:
         super().__init__(seed, changes_per_s)
@@ -18,6 +19,9 @@ class Mutator(mutator.Mutator):
     def change(self, kind: str | None = None) -> None:
         """One change, of that type or of any."""
         dice, portal = self.dice, self._portal
+        if kind is None and dice.random() < 0.1:
+            self._communicate()
+            return
         name = kind or dice.choice([*portal.kinds])
         alive = [thing.id for thing in portal.alive(name)]
         roll = dice.random()
@@ -41,6 +45,14 @@ class Mutator(mutator.Mutator):
             portal.calculate(name, dice.choice(alive), str(dice.randrange(100)))
         else:
             portal.erase(name, dice.choice(alive))
+
+    def _communicate(self) -> None:
+        """A form is filled in, or something is said in a thread."""
+        text = f"text {self.dice.randrange(10**6)}"
+        if self.dice.random() < 0.5:
+            self._portal.submit(self.dice.choice(self._portal.others["forms"])["id"], text)
+        else:
+            self._portal.say(self.dice.choice(self._portal.others["threads"])["id"], text)
 
     def _associate(self) -> None:
         contacts, companies = ([thing.id for thing in self._portal.alive(kind)] for kind in ("contacts", "companies"))

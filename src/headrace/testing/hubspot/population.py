@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from headrace.testing.hubspot.portal import OWN, Json, Portal, written
 
 _ASSOCIATED = (("contacts", "companies"), ("deals", "contacts"), ("notes", "contacts"))
-_OTHERS = ("owners", "forms", "marketing_emails", "campaigns", "workflows", "users")
+_OTHERS = (
+    "owners", "forms", "marketing_emails", "campaigns", "workflows", "users", "inboxes", "channels", "channel_accounts",
+)  # fmt: skip
 
 
 class Population:
@@ -56,6 +58,13 @@ class Population:
         for n, each in enumerate(portal.others["lists"]):
             rows = [{"recordId": f"{key}", "membershipTimestamp": now} for key in contacts[n::3]]
             portal.members[each["listId"]] = rows
+        portal.others["threads"] = [
+            {"id": f"{n}", "status": "OPEN", "createdAt": now, "latestMessageTimestamp": now} for n in range(1, few)
+        ]
+        for n in range(1, few):
+            for turn in range(n % 3):
+                portal.say(f"{n}", f"message {turn}", self._until + turn)
+                portal.submit(f"{n}", f"ada{turn}@example.com", self._until - turn * 3_600)
         born = int(self._until * 1000)
         portal.others["email_events"] = [
             {"id": f"e-{n}", "created": born - n * 1000, "type": "OPEN", "recipient": "ada@example.com"}

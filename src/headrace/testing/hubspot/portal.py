@@ -80,6 +80,8 @@ class Portal:
         self.associations: dict[tuple[str, int, str], dict[int, list[Json]]] = {}
         self.others: dict[str, list[Json]] = {}
         self.members: dict[str, list[Json]] = {}
+        self.submissions: dict[str, list[Json]] = {}
+        self.messages: dict[str, list[Json]] = {}
         self.changes = 0
         self._next = 100
         self._now = now
@@ -151,6 +153,25 @@ class Portal:
     def dissociate(self, kind: str, key: int, other: str, end: int) -> None:
         self.associations.get((kind, key, other), {}).pop(end, None)
         self.associations.get((other, end, kind), {}).pop(key, None)
+        self.changes += 1
+
+    def submit(self, form: str, text: str, at: float | None = None) -> None:
+        """Somebody fills in a form."""
+        self._next += 1
+        born = int((self._now() if at is None else at) * 1000)
+        values = [{"name": "email", "value": text}]
+        row = {"conversionId": f"c-{self._next}", "submittedAt": born, "values": values, "pageUrl": "https://mill"}
+        self.submissions.setdefault(form, []).append(row)
+        self.changes += 1
+
+    def say(self, thread: str, text: str, at: float | None = None) -> None:
+        """A message in a thread, which moves the thread's time."""
+        self._next += 1
+        now = written(self._now() if at is None else at)
+        row = {"id": f"m-{self._next}", "conversationsThreadId": thread, "createdAt": now, "updatedAt": now}
+        self.messages.setdefault(thread, []).append({**row, "type": "MESSAGE", "text": text})
+        found = next(each for each in self.others["threads"] if each["id"] == thread)
+        found["latestMessageTimestamp"] = now
         self.changes += 1
 
     def _there(self, kind: str, key: int) -> Thing:

@@ -6,6 +6,7 @@ search: 200 rows a page, 10 000 a query, one sort; batch read: 207 with errors),
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic, time
 from typing import Any, ClassVar, Unpack
 
@@ -161,6 +162,15 @@ class HubspotServer(ProviderServer):
                 )
             case ("GET", "crm", "v3", "pipelines", kind):
                 return Reply.json({"results": self.portal.others.get(f"pipelines/{kind}", [])})
+            case ("GET", "form-integrations", "v1", "submissions", "forms", form):
+                newest = sorted(self.portal.submissions.get(form, []), key=lambda each: -each["submittedAt"])
+                return self._page(newest, asked, call, most=50)
+            case ("GET", "conversations", "v3", "conversations", "threads"):
+                return self._page(self._threads(asked), asked, call)
+            case ("GET", "conversations", "v3", "conversations", "threads", key):
+                return self._thread(key)
+            case ("GET", "conversations", "v3", "conversations", "threads", key, "messages"):
+                return self._page(self.portal.messages.get(key, []), asked, call)
             case ("GET", "email", "public", "v1", "events"):
                 return self._events(asked)
             case ("GET", *path) if "/".join(path) in _LISTS:
@@ -172,6 +182,23 @@ class HubspotServer(ProviderServer):
         if found is None:
             raise _Refused(403, "MISSING_SCOPES", f"This app hasn't been granted the scopes to read {name}")
         return found
+
+    def _threads(self, asked: Mapping[str, str]) -> list[Json]:
+        """By id, or, behind a moment, in the order of their latest message."""
+        rows = self.portal.others["threads"]
+        if asked.get("sort") != "latestMessageTimestamp":
+            return rows
+        if "latestMessageTimestampAfter" not in asked:
+            raise _Refused(400, "VALIDATION_ERROR", "latestMessageTimestampAfter is required with this sort")
+        after = _moment(asked["latestMessageTimestampAfter"])
+        found = [each for each in rows if _moment(each["latestMessageTimestamp"]) > after]
+        return sorted(found, key=lambda each: str(each["latestMessageTimestamp"]))
+
+    def _thread(self, key: str) -> Reply:
+        found = next((each for each in self.portal.others["threads"] if each["id"] == key), None)
+        if found is None:
+            raise _Refused(404, "OBJECT_NOT_FOUND", "thread not found")
+        return Reply.json(found)
 
     def _others(self, path: str, asked: Mapping[str, str]) -> list[Json]:
         rows = self.portal.others[_LISTS[path]]
@@ -266,15 +293,22 @@ class HubspotServer(ProviderServer):
         return Reply.json({"events": rows[at : at + limit], "hasMore": more, "offset": str(at + limit)})
 
     @staticmethod
-    def _page(rows: list[Json], asked: Mapping[str, str], call: Call) -> Reply:
-        limit, at = _limit(asked, 10, 500), int(asked.get("after") or 0)
+    def _page(rows: list[Json], asked: Mapping[str, str], call: Call, most: int = 500) -> Reply:
+        limit, at = _limit(asked, 10, most), int(asked.get("after") or 0)
         answer: Json = {"results": rows[at : at + limit]}
         if at + limit < len(rows):
             answer["paging"] = {"next": {"after": str(at + limit), "link": call.path}}
         return Reply.json(answer)
 
 
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 _LISTS = {
+    "conversations/v3/conversations/inboxes": "inboxes",
+    "conversations/v3/conversations/channels": "channels",
+    "conversations/v3/conversations/channel-accounts": "channel_accounts",
     "marketing/v3/forms": "forms",
     "marketing/v3/emails": "marketing_emails",
     "marketing/v3/campaigns": "campaigns",

@@ -11,6 +11,10 @@ from headrace.testing.hubspot.portal import Portal
 _PATHS = {kind.name: kind.path for kind in STANDARD}
 _LISTED = {
     "campaign": ("campaigns", "id"),
+    "conversation_channel": ("channels", "id"),
+    "conversation_channel_account": ("channel_accounts", "id"),
+    "conversation_inbox": ("inboxes", "id"),
+    "conversation_thread": ("threads", "id"),
     "email_event": ("email_events", "id"),
     "form": ("forms", "id"),
     "list": ("lists", "listId"),
@@ -36,6 +40,11 @@ class Truth:
         elif name == "list_member":
             for list_id, members in portal.members.items():
                 yield from ((f"{list_id}/{each['recordId']}", orjson.dumps(each)) for each in members)
+        elif name == "form_submission":
+            for form, rows in portal.submissions.items():
+                yield from ((f"{form}/{each['conversionId']}", orjson.dumps(each)) for each in rows)
+        elif name == "conversation_message":
+            yield from ((each["id"], orjson.dumps(each)) for rows in portal.messages.values() for each in rows)
         elif name == "pipeline":
             for kind in ("deals", "tickets"):
                 yield from ((f"{kind}/{each['id']}", orjson.dumps(each)) for each in portal.others[f"pipelines/{kind}"])
