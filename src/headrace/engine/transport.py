@@ -27,10 +27,11 @@ from headrace.engine.account_clocks import AccountClocks
 from headrace.engine.credential_health import CredentialHealth
 from headrace.engine.exchanges import Exchanges
 from headrace.engine.pace import Blocked, Pace, Priority
+from headrace.engine.repeats import Repeats
 from headrace.engine.retry import backoff_s
 from headrace.engine.tokens import NoToken, Tokens
 from headrace.engine.urls import is_base, requested, with_query
-from headrace.engine.verdicts import LONGEST_MESSAGE, broken, never_sent, verdict
+from headrace.engine.verdicts import LONGEST_MESSAGE, TOO_DEEP, broken, never_sent, verdict
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
 from headrace.errors import HeadraceError, ProviderFailed
 from headrace.http import Request, Response
@@ -96,6 +97,7 @@ class Transport:
         self._wire = Wire()
         self._clocks = AccountClocks(db)
         self._health = CredentialHealth(db)
+        self._repeats = Repeats(db.clock)
         self.exchanges = Exchanges(self._wire, db.clock, settings)
         self.tokens = None if keyring is None else Tokens(db, keyring, self.exchanges)
         self.on_outcome: Outcome | None = None
@@ -136,6 +138,8 @@ class Transport:
             return result
         except Faulted as faulted:
             raise ReadFailed(call.scrubbed(faulted.fault), 1) from None
+        except RecursionError:
+            raise ReadFailed(TOO_DEEP, 1) from None
         except (orjson.JSONDecodeError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             fault = Fault("transient", f"an answer is not as the connector expects it: {error}")
             raise ReadFailed(call.scrubbed(fault), 1) from error
@@ -281,6 +285,11 @@ class _Call:
             self._t.on_outcome(self._sync.id, fault)
 
     def _log(self, request: Request, fault: Fault, attempts: int, response: Response | None) -> None:
+        """One line for all that fail alike of a sync within a minute: a provider that is away fails every request of
+        every collection."""
+        times = self._t._repeats.worth((self._access.credential_id, self._sync and self._sync.id, fault))
+        if not times:
+            return
         log.warning(
             "request_failed",
             provider=self._access.provider.slug,
@@ -290,4 +299,5 @@ class _Call:
             fault=fault.kind,
             message=fault.message,
             attempts=attempts,
+            times=times,
         )

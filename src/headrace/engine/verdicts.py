@@ -22,12 +22,19 @@ _OTHER_FORMATS = ("csv", "xml", "octet-stream", "ndjson", "jsonl", "zip", "gzip"
 _NO_BODY = (204, 205, 304)
 
 
+TOO_DEEP = Fault("config", "an answer is nested deeper than can be read, which is about a thousand levels")
+"""Of one record it sets the record aside; of a page of a list it stops the list, since it hides the other rows."""
+
+
 def verdict(provider: Provider, request: Request, response: Response) -> Fault | None:
     """The fault of an answer; None: it goes to the connector. A status named in `accept` always does, when its body
     can be read; HTML, an empty body or broken JSON with a good status is transient, whatever the status says."""
     wanted = response.status in request.accept
-    if (wanted or response.status < 300) and not _readable(request, response):
-        return Fault("transient", _unreadable(response))
+    try:
+        if (wanted or response.status < 300) and not _readable(request, response):
+            return Fault("transient", _unreadable(response))
+    except RecursionError:
+        return TOO_DEEP
     if wanted:
         return None
     try:

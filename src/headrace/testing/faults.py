@@ -168,8 +168,12 @@ class Faults:
                 return armed.fault
         return None
 
+    def met(self, kind: str) -> None:
+        """A standing fault of this kind has shown in an answer."""
+        self._struck[kind] += 1
+
     def struck(self, kind: str) -> int:
-        """How often a fault of this kind has struck a request."""
+        """How often a fault of this kind has struck a request, or shown in an answer."""
         return self._struck[kind]
 
     def standing(self, kind: str) -> tuple[Fault, ...]:

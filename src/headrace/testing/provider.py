@@ -158,6 +158,8 @@ class ProviderServer:
                 fault = fault or struck
         key = self.credential(call)
         refused = used_up is not None or fault == "rate_limited"
+        if self.clock.offset_s and self.faults.standing("clock"):
+            self.faults.met("clock")
         self.log.add(Entry(moment, call.method, call.path, call.raw_query, reply.status, key, fault, refused))
         return reply
 

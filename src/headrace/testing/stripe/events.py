@@ -89,7 +89,10 @@ class EventLog:
     @property
     def horizon(self) -> int:
         """The moment before which events have aged out."""
-        kept = [float(fault.option("horizon_s", 60)) for fault in self._faults.standing("short_horizon")]
+        standing = self._faults.standing("short_horizon")
+        kept = [float(fault.option("horizon_s", 60)) for fault in standing]
+        if standing:
+            self._faults.met("short_horizon")
         return int(self._now() - min([HORIZON_S, *kept]))
 
     def emit(
@@ -214,6 +217,7 @@ class EventLog:
         shown = self._snapshot(event.collection, event.ordinal, event.patch)
         version = API_VERSION
         for fault in self._faults.standing("event_version"):
+            self._faults.met("event_version")
             version = fault.option("version", "2022-11-15")
             dropped = fault.option("drop", "customer_account").split("+")
             shown = orjson.dumps({name: value for name, value in orjson.loads(shown).items() if name not in dropped})

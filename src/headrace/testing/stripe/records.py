@@ -34,6 +34,7 @@ Splice = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class _Blemish:
+    kind: str
     bound: int
     splice: Splice
 
@@ -73,13 +74,14 @@ class Records:
             elif fault.kind == "odd_id":
                 self._population.codecs[name].odd_bound = share(fault.probability)
             else:
-                blemish = _Blemish(share(fault.probability), _splice(fault, resource.created or "created"))
+                blemish = _Blemish(fault.kind, share(fault.probability), _splice(fault, resource.created or "created"))
                 self._blemishes.setdefault(name, []).append(blemish)
 
     def blemish(self, collection: str, ordinal: int, raw: bytes) -> bytes:
         """The record with the faults that it has at every reading."""
         for blemish in self._blemishes.get(collection, ()):
             if chosen(ordinal, blemish.bound):
+                self._faults.met(blemish.kind)
                 raw = blemish.splice(raw)
         return raw
 
@@ -91,6 +93,7 @@ class Records:
         """The record as one reading shows it: signed links differ from one to the next, as Stripe's do."""
         if collection not in self._rotating:
             return raw
+        self._faults.met("rotating_links")
         return _LINK.sub(lambda link: link[0] + b"&t=%d" % next(self._turns), raw)
 
 
