@@ -18,6 +18,10 @@ from headrace.stream.items import CheckpointWrite
 
 ORIGIN = Origin(Priority.CHANGES, changing=True, follow=True)
 
+MOST_UNSTORED = 25
+"""So many pages that say nothing new are read before the place is stored. A feed that asks list after list whether it
+has changed has a page for each, and a place that grows with them."""
+
 
 class TokenFeed:
     """One feed of tokens. Its end being reached proves everything up to the settle time before that read."""
@@ -79,7 +83,7 @@ class TokenFeed:
         if session.provider_now() - mark.caught_up > self._feed.retention - RETENTION_MARGIN:
             raise Gap(self.scope, mark.caught_up)
         async with Behind(partial(self._intake.take, origin=ORIGIN)) as behind:
-            more = True
+            more, pages = True, 0
             while more:
                 began, began_at = session.provider_now(), session.now()
                 try:
@@ -98,9 +102,12 @@ class TokenFeed:
                 if not more:
                     mark.caught_up, mark.read_at = began, began_at
                     through = began - self._feed.settle
-                row = self._row(through)
-                row.pages, row.records = 1, len(page.items)
-                await behind.put(page.items, [row])
+                pages += 1
+                if page.items or not more or pages >= MOST_UNSTORED:
+                    row = self._row(through)
+                    row.pages, row.records = pages, len(page.items)
+                    pages = 0
+                    await behind.put(page.items, [row])
                 await session.pause(page)
 
     def _row(self, through: datetime | None = None) -> CheckpointWrite:

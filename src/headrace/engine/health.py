@@ -4,6 +4,7 @@ Written only when it changes. What can only be told at the time of asking, that 
 added by whoever reads it (`status.py`).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -105,7 +106,7 @@ class Health:
             status = "warning"
         elif session.answered_at is None:
             status = "initializing"
-        notes = [each.note for each in problems]
+        notes = _grouped(self.problems)
         notes += [trouble] if trouble is not None else []
         notes += [
             f"{key}: {held.deletes} of {held.of} records seem to be gone at the provider; none was deleted. Look "
@@ -166,6 +167,19 @@ class Health:
 def name_of(reading: str, scope: str) -> str:
     """The words for a reading in notes and logs."""
     return f"{reading} of {scope}"
+
+
+def _grouped(problems: Mapping[str, Problem]) -> list[str]:
+    """The notes, and one for all readings that fail alike: a provider that is away fails every one of them. It does not
+    number them, so that it is not written anew with each."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name, problem in problems.items():
+        alike[problem.note.removeprefix(f"{name}: ")].append(name)
+    notes = []
+    for words, names in alike.items():
+        note = problems[names[0]].note
+        notes.append(note if len(names) == 1 or note == words else f"{names[0]} and others: {words}")
+    return notes
 
 
 def _refused_note(key: str, left_out: Mapping[str, str]) -> str:
