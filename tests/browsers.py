@@ -1,4 +1,5 @@
-"""A real browser for the tests of pages: Chromium, as the system brings it or as Playwright has fetched it.
+"""A real browser for the tests of pages: Chromium, as the system brings it, or as Playwright or `tools/browser` have
+fetched it.
 
     async with a_page() as page:
         await page.goto(url)
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
 _MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
@@ -25,7 +27,10 @@ async def a_page(**options: Any) -> AsyncIterator[Any]:
     `page.asked` the addresses that it has asked for."""
     api = pytest.importorskip("playwright.async_api", reason="no Playwright: pip install playwright")
     async with api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_chromium(playwright), args=["--no-sandbox"])
+        found = _chromium(playwright)
+        browser = await playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox"], env=_environment(found)
+        )
         try:
             page = await browser.new_page(**options)
             page.said, page.asked = [], []
@@ -40,7 +45,16 @@ async def a_page(**options: Any) -> AsyncIterator[Any]:
 def _chromium(playwright: Any) -> str:
     named = os.environ.get("HEADRACE_TEST_CHROMIUM")
     fetched = playwright.chromium.executable_path
-    for found in (named, *map(shutil.which, _NAMES), fetched, _MACOS):
+    kept = sorted(_CACHE.glob("chromium-*/chromium"))
+    for found in (named, *map(shutil.which, _NAMES), fetched, _MACOS, *map(str, reversed(kept))):
         if found and Path(found).exists():
-            return found
-    pytest.skip("no browser: apt-get install chromium, or playwright install chromium")
+            return str(found)
+    pytest.skip("no browser: run tools/browser, which says what is missing")
+
+
+def _environment(chromium: str) -> dict[str, str | float | bool]:
+    """The fetched one brings the libraries that a bare system lacks."""
+    libraries = Path(chromium).parent / "lib"
+    if not Path(chromium).is_relative_to(_CACHE) or not libraries.exists():
+        return dict(os.environ)
+    return {**os.environ, "LD_LIBRARY_PATH": str(libraries)}
