@@ -8,6 +8,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from headrace.engine.sources import TimeSource, sources_of
 from headrace.http import Request, Response
 from headrace.providers.airtable import AIRTABLE, access
 from headrace.providers.airtable.account import DISCOVERY
@@ -218,10 +219,11 @@ def test_a_table_is_read_by_the_log_where_a_webhook_can_be_had() -> None:
     ("webhooks", "level", "words"),
     [
         (answer(FORBIDDEN, 403), "create", "webhook:manage"),
+        (answer({"error": "NOT_IMPLEMENTED"}, 501), "create", "webhook:manage"),
         (answer({"webhooks": []}), "read", "Creator"),
         (answer({"webhooks": [{"id": str(n), "isHookEnabled": False} for n in range(10)]}), "create", "as many"),
     ],
-    ids=["no scope", "no permission", "too many"],
+    ids=["no scope", "no such thing", "no permission", "too many"],
 )
 def test_a_table_is_read_by_time_of_change_where_none_can_and_health_says_why(
     webhooks: Response, level: str, words: str
@@ -231,6 +233,9 @@ def test_a_table_is_read_by_time_of_change_where_none_can_and_health_says_why(
     assert (len(made.changes), made.deletes) == (1, "sweep")
     assert words in made.notice
     assert DISCOVERY.feeds({"airtable:t": found}) == ()
+    (source,) = sources_of(AIRTABLE.of_account({"airtable:t": found}), ["airtable:t"])
+    assert isinstance(source, TimeSource)
+    assert source.least == timedelta(seconds=15)  # of three requests a second, a backfill needs most
 
 
 def test_comments_are_left_out_where_the_scopes_are_known_and_lack_theirs() -> None:

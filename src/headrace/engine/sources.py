@@ -120,7 +120,7 @@ def _of_changes(collection: Collection, number: int, changes: ChangedSince, cove
         page=changes.page,
         resolution=changes.resolution,
         settle=changes.settle,
-        least=HALF_SECOND,
+        least=changes.least,
         cap=changes.cap,
         floor=changes.floor,
         lookback=changes.lookback,

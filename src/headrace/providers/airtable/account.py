@@ -35,6 +35,8 @@ from headrace.providers.kit.rows import decoded
 Json = dict[str, Any]
 COMMENTS = "/comments"
 DAY, HOURS = timedelta(days=1), timedelta(hours=6)
+LEAST = timedelta(seconds=15)
+"""Each table without a log is asked for its changes by itself, of the three requests a second that a base has."""
 
 
 def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
@@ -73,7 +75,8 @@ def _found(ctx: Context, base: str, name: str, table: Json, why: str) -> list[Fo
         "volatile": volatile(table.get("fields") or ()),
         "no_webhook": why,
     }
-    found = [Found(base, table_id, title, schema(table), upstream)]
+    described = {**schema(table), "description": f"Table {table_id} of base {base}, {name}."}
+    found = [Found(base, table_id, title, described, upstream)]
     scope = ctx.properties.get("scope")
     if not scope or comments.SCOPE in str(scope).split():
         found.append(Found(base, f"{table_id}{COMMENTS}", f"{title}, comments", comments.schema(), upstream))
@@ -98,7 +101,7 @@ def collection(key: str, found: Found) -> Collection:
         id=key,
         name=found.name,
         listing=Listing(table.listing),
-        changes=(ChangedSince(table.changed),) if why else (),
+        changes=(ChangedSince(table.changed, least=LEAST),) if why else (),
         deletes="sweep" if why else "feed",
         fetch=Fetch(table.fetch),
         canon=Canon(volatile=tuple(upstream["volatile"])),

@@ -112,7 +112,7 @@ def obstacle(found: list[dict[str, Any]] | Fault, level: str | None, now: dateti
 
 def listed(base: str) -> Generator[Request, Response, list[dict[str, Any]] | Fault]:
     """The webhooks of a base that the credential may see, or why it may see none."""
-    response = yield get(webhooks(base), base, accept=REFUSED)
+    response = yield get(webhooks(base), base, accept=(*REFUSED, 405, 501))
     if response.status >= 300:
         return access.fault(response) or Fault("permission", "webhooks may not be read")
     found: list[dict[str, Any]] = decoded(lambda: response.decode(dict[str, Any])).get("webhooks") or []

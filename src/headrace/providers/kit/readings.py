@@ -122,6 +122,8 @@ class ChangedSince:
     span that is read again every `every`, since younger records still change. `resolution` is the grain of the
     provider's times. `settle` is the time after which its answers are final: a second reading follows that far behind.
     `cap` is the most that one query will show: a window with more is split, down to `floor`, then walked by id.
+    `least` is the least time between two reads of its head while things change: long where few requests are allowed,
+    so that they do not keep a backfill from its own.
     """
 
     page: PageFunction
@@ -133,6 +135,7 @@ class ChangedSince:
     floor: timedelta = timedelta(seconds=1)
     lookback: timedelta | None = None
     every: timedelta = timedelta(hours=1)
+    least: timedelta = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True)
