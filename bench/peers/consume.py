@@ -1,7 +1,7 @@
 """Consuming with acks, Headrace over HTTP beside NATS JetStream and a queue in a table of the same PostgreSQL, on the
 same messages.
 
-python -m bench.peers.consume [--quick] [--records 40000] [--rounds 5] [--seconds 2]
+python -m bench.peers.consume [--quick] [--records 40000] [--rounds 1] [--seconds 2]
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.peers.consume", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages, one round")
     parser.add_argument("--records", type=int, default=40_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1, help="medians are told")
     parser.add_argument("--seconds", type=float, default=2.0)
     chosen = parser.parse_args()
     if chosen.quick:

@@ -110,7 +110,7 @@ _objects = st.dictionaries(
 ).map(lambda held: {object_id: {**fields, "id": object_id} for object_id, fields in held.items()})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(there=_objects, here=_objects)
 async def test_a_copy_is_right_just_when_it_is_equal(there: Objects, here: Objects) -> None:
     found = await compare(_raws(there), _rows(list(here.values())), None)
