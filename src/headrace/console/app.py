@@ -67,6 +67,7 @@ _LIVE: dict[str, tuple[live.Part, float]] = {
     "/live": (overview.live, 2.0),
     "/syncs/{id}/live": (sync.live, 1.0),
     "/streams/{id}/live": (stream.live, 0.5),
+    "/consumers/live": (consumers.every_live, 2.0),
     "/consumers/{id}/live": (consumers.live, 1.0),
 }
 

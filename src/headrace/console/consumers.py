@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from headrace.console.asking import Refused
 from headrace.console.charts import by_minute
 from headrace.console.visit import Visit
 from headrace.stream.consumers import tally
@@ -18,10 +19,36 @@ _HAND_WAIT_MS = 1_000
 
 
 async def every(visit: Visit) -> Response:
+    """Which there are. What waits for each takes counting, and comes as the page's first event."""
+    return visit.page("consumers.html", **await _listed(visit))
+
+
+async def every_live(visit: Visit) -> str:
+    found = await _listed(visit)
+    figures = [await _counted(visit, each) for each in found["consumers"]]
+    return visit.fragment("_consumers.html", **{**found, "consumers": [each for each in figures if each is not None]})
+
+
+async def _listed(visit: Visit) -> dict[str, Any]:
     listed, streams = await asyncio.gather(visit.api.every("/v1/http-consumers"), visit.api.every("/v1/streams"))
-    shown = await asyncio.gather(*(visit.api.get(f"/v1/http-consumers/{each['id']}") for each in listed[:_SHOWN]))
     names = {stream["id"]: stream["slug"] for stream in streams}
-    return visit.page("consumers.html", consumers=shown, streams=streams, names=names, hidden=len(listed) - len(shown))
+    return {
+        "consumers": listed[:_SHOWN],
+        "streams": streams,
+        "names": names,
+        "hidden": max(0, len(listed) - _SHOWN),
+    }
+
+
+async def _counted(visit: Visit, consumer: dict[str, Any]) -> dict[str, Any] | None:
+    """With what waits for it; None for one that was deleted meanwhile."""
+    try:
+        found: dict[str, Any] = await visit.api.get(f"/v1/http-consumers/{consumer['id']}")
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return None
+    return found
 
 
 async def create(visit: Visit) -> Response:
