@@ -1,17 +1,32 @@
-"""More workers: eight syncs read by one worker, then by two. The provider server and PostgreSQL share the cores with
-them, so beside the rates stands the processor time of each part: what it would take is what binds elsewhere.
+"""More workers: eight syncs read by one worker, then by two, in two ways.
+
+Each worker held to a part of a core: PostgreSQL and the provider server share this machine's cores with the workers, so
+on two cores a second worker at full speed only takes from the others. Held to a part, the workers are what binds, as
+they are where each has a machine of its own; the rates then tell whether work that is shared is work that is done.
+That holds only where they use nearly all of it: on a machine with other work to do the comparison says nothing.
+
+At full speed: what this machine does, without a goal. Beside the rates stands the processor time of each part: what it
+would take is what binds elsewhere.
 
 python -m bench.scale [--quick] [--records 100000]
 """
 
 import asyncio
 import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
-from bench.cluster import cluster, until
+import psutil
+
+from bench.cluster import Cluster, cluster, until
 from bench.report import figure
 from bench.stand import options
 
 SYNCS = 8
+PART = 0.25
+"""Of a core, for each worker."""
 COLLECTIONS = ["stripe:customer", "stripe:charge"]
 _DONE = "select count(*) from sync_states where initial_backfill_completed_at is not null"
 _OWNERS = "select count(distinct owner) from sync_epochs"
@@ -21,39 +36,85 @@ _NOTIFY = "select pg_notify('headrace_sync', id::text) from syncs"
 
 async def main() -> None:
     chosen = options(__doc__, 100_000)
-    each = max(chosen.records // SYNCS, 100)
-    one = await _rate(1, each)
-    two = await _rate(2, each)
-    figure(f"two workers against one, {SYNCS} syncs", two / one, "times", at_least=1.7)
+    each = max(chosen.records // SYNCS, 1_000)
+    print(f"each worker held to {PART:.0%} of a core")
+    held = [await _rate(workers, each, PART) for workers in (1, 2)]
+    figure(f"two workers against one, {SYNCS} syncs", held[1] / held[0], "times", at_least=1.7)
+    print("at full speed, bound by this machine's cores")
+    free = [await _rate(workers, each, None) for workers in (1, 2)]
+    figure(f"two workers against one, {SYNCS} syncs", free[1] / free[0], "times")
 
 
-async def _rate(workers: int, records: int) -> float:
+async def _rate(workers: int, records: int, part: float | None) -> float:
     """Records a second that so many workers read."""
     halves = f"customers={records // 2},charges={records // 2}"
     async with cluster(halves) as here:
-        await here.start(workers)
-        await here.syncs(SYNCS, COLLECTIONS, status="disabled")
+        await _prepare(here, workers)
+        before, began = here.busy_s(), time.monotonic()
+        async with _held_to(part, [worker.pid for worker in here.workers]):
+            await here.execute(_ENABLE)
+            await here.execute(_NOTIFY)
 
-        async def shared() -> bool:
-            held = await here.value("select count(*) from sync_epochs where owner is not null")
-            return bool(held == SYNCS and await here.value(_OWNERS) == workers)
+            async def done() -> bool:
+                return bool(await here.value(_DONE) == SYNCS)
 
-        await until(shared)
-        before = here.busy_s()
-        await here.execute(_ENABLE)
-        await here.execute(_NOTIFY)
-
-        async def done() -> bool:
-            return bool(await here.value(_DONE) == SYNCS)
-
-        seconds = await until(done)
-        spent = {part: after - before[part] for part, after in here.busy_s().items()}
+            await until(done)
+        seconds = time.monotonic() - began
+        spent = {name: after - before[name] for name, after in here.busy_s().items()}
     read = SYNCS * records
     figure(f"{workers} worker(s): records read", read / seconds, "a second")
-    for part, busy in spent.items():
-        figure(f"{workers} worker(s): {part}", 1e6 * busy / read, "µs a record")
+    if part is not None:
+        figure(f"{workers} worker(s): used of what they may", 100 * spent["workers"] / (part * workers * seconds), "%")
+    for name, busy in spent.items():
+        figure(f"{workers} worker(s): {name}", 1e6 * busy / read, "µs a record")
     figure(f"{workers} worker(s): cores in use", sum(spent.values()) / seconds, f"of {os.cpu_count()}")
     return read / seconds
+
+
+async def _prepare(here: Cluster, workers: int) -> None:
+    """The workers run and share the syncs, which are disabled yet."""
+    await here.start(workers)
+    await here.syncs(SYNCS, COLLECTIONS, status="disabled")
+
+    async def shared() -> bool:
+        held = await here.value("select count(*) from sync_epochs where owner is not null")
+        return bool(held == SYNCS and await here.value(_OWNERS) == workers)
+
+    await until(shared)
+
+
+@asynccontextmanager
+async def _held_to(part: float | None, pids: Sequence[int]) -> AsyncIterator[None]:
+    """Each of these processes has so much of a core for the time of the block: it is stopped while it has used more."""
+    if part is None:
+        yield
+        return
+    holding = asyncio.gather(*(_hold(pid, part) for pid in pids))
+    try:
+        yield
+    finally:
+        holding.cancel()
+        with suppress(asyncio.CancelledError):
+            await holding
+
+
+async def _hold(pid: int, part: float) -> None:
+    worker = psutil.Process(pid)
+    used, began, stopped = _used_s(worker), time.monotonic(), False
+    try:
+        while True:
+            over = _used_s(worker) - used > part * (time.monotonic() - began)
+            if over != stopped:
+                os.kill(pid, signal.SIGSTOP if over else signal.SIGCONT)
+                stopped = over
+            await asyncio.sleep(0.01)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _used_s(worker: psutil.Process) -> float:
+    times = worker.cpu_times()
+    return times.user + times.system
 
 
 if __name__ == "__main__":
