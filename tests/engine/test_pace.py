@@ -22,7 +22,7 @@ from headrace.db.pool import Database
 from headrace.engine.access import Access
 from headrace.engine.ledger import Ledger
 from headrace.engine.pace import Pace, Priority
-from headrace.http import Request
+from headrace.http import Request, Response
 from headrace.ids import uuid7
 from headrace.providers.kit import Limit
 from headrace.settings import Settings
@@ -285,6 +285,22 @@ async def test_syncs_of_an_account_share_it_fairly(db: Database) -> None:
             task.cancel()
         await asyncio.gather(*many, return_exceptions=True)
     assert share <= 20 + 10
+
+
+async def test_accounts_of_a_process_do_not_wait_for_one_another(db: Database) -> None:
+    """One account has ten times the work of the others, one is blocked by its provider: each of the others has its own
+    limit's worth, whatever waits beside it."""
+    of = provider(Limit(100, 1.0))
+    many, few, blocked = (access(of, account=name) for name in (b"many", b"few", b"blocked"))
+    async with paced(db) as pace:
+        await pace.learn(blocked, THINGS, Response(429, b"", db.clock.now(), {"retry-after": "30"}), refused=True)
+        stuck = asyncio.create_task(sent(pace, blocked, None, 50))
+        of_many, of_few = await asyncio.gather(sent(pace, many, None, 300), sent(pace, few, None, 30))
+        before_the_last_few = sum(moment <= of_few[-1] for moment in of_many)
+        assert before_the_last_few <= 150  # behind the other's queue it would be three hundred
+        assert not stuck.done()
+        stuck.cancel()
+        await asyncio.gather(stuck, return_exceptions=True)
 
 
 async def test_a_cancelled_request_leaves_its_place_to_others(db: Database) -> None:
