@@ -18,6 +18,7 @@ from headrace.testing.faults import Fault
 from headrace.testing.limits import Allowance
 from headrace.testing.linear import answers
 from headrace.testing.linear.controls import add_controls
+from headrace.testing.linear.least import held_or_least
 from headrace.testing.linear.mutator import Mutator
 from headrace.testing.linear.world import KINDS, Thing, World
 from headrace.testing.provider import Options, ProviderServer, Refusal
@@ -35,7 +36,9 @@ with its own last row · `unknown_field` the field `field` (default `description
 
 class LinearServer(ProviderServer):
     """`records` is the number of objects in all, or of each collection by name (`issue`, `comment`, …). `world` is what
-    there is. Keys that begin with `lin_api_` open it, and as bearer those that begin with `lin_oauth_`.
+    there is. `schema` is the GraphQL schema on which queries are executed, in place of the part that is listed here:
+    what the world does not hold of it is null, or the least that its type allows. Keys that begin with `lin_api_`
+    open it, and as bearer those that begin with `lin_oauth_`.
 
     Needs graphql-core (`pip install 'headrace[testing]'`).
     """
@@ -49,6 +52,7 @@ class LinearServer(ProviderServer):
         seed: int = 1,
         changes_per_s: float = 0.0,
         span_days: float = 300.0,
+        schema: str | None = None,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(seed=seed, **options)
@@ -57,7 +61,7 @@ class LinearServer(ProviderServer):
         self.world.changes = 0
         self.mutator: Mutator = Mutator(self.world, seed, changes_per_s)
         self.revoked: set[str] = set()
-        self._schema = _schema()
+        self._schema = _schema(schema)
         add_controls(self)
 
     def credential(self, call: Call) -> str:
@@ -126,7 +130,13 @@ class LinearServer(ProviderServer):
                 return answers.error(
                     f'Cannot query field "{name}" on type "Issue".', "GRAPHQL_VALIDATION_FAILED", "graphql error", 400
                 )
-        found = graphql_sync(self._schema, asked["query"], self._root(call), variable_values=asked.get("variables"))
+        found = graphql_sync(
+            self._schema,
+            asked["query"],
+            self._root(call),
+            variable_values=asked.get("variables"),
+            field_resolver=held_or_least,
+        )
         if found.errors:
             first = found.errors[0]
             code = str((first.extensions or {}).get("code", "GRAPHQL_VALIDATION_FAILED"))
@@ -198,12 +208,12 @@ def _passes(thing: Thing, asked: Mapping[str, Mapping[str, str]], archived: bool
     return True
 
 
-def _schema() -> "GraphQLSchema":
+def _schema(text: str | None) -> "GraphQLSchema":
     try:
         from graphql import build_schema
     except ImportError:
         raise ValueError("Linear's server needs graphql-core: pip install 'headrace[testing]'") from None
-    return build_schema((files(__package__) / "schema.graphql").read_text())
+    return build_schema(text or (files(__package__) / "schema.graphql").read_text())
 
 
 def _points(call: Call) -> float:
