@@ -9,7 +9,7 @@ JOBS ?= 4
 help:
 	@echo "make demo    a provider that keeps changing, a sync, and a consumer that prints every change"
 	@echo "make test    linters, types, the floors of the architecture, and the whole test suite"
-	@echo "make soak    the tests that take minutes each: long outages"
+	@echo "make soak    the tests that take minutes each: long outages, kills, plays of the laws"
 	@echo "make lint    the first three of the tests"
 	@echo "make bench   the benchmarks, with their goals (QUICK=1: small ones)"
 	@echo "make bench-peers  the same work done by others, side by side (QUICK=1: small; ARGS=\"--records 20000\")"
