@@ -44,6 +44,8 @@ _TEMPLATES.filters |= {
     "seconds": words.seconds,
     "pretty": jsontext.pretty,
     "short": words.short,
+    "setting": words.setting,
+    "fact": words.fact,
 }
 _TEMPLATES.globals |= {"version": __version__, "spark": charts.spark, "bars": charts.bars}
 

@@ -46,6 +46,24 @@ def when(value: str | datetime | None, now: datetime) -> Markup:
     return _TIME.format(at.isoformat(), exact, told)
 
 
+def setting(value: Any) -> str:
+    """A sync's setting, as a person would say it."""
+    if value is None:
+        return "not set"
+    if isinstance(value, dict) and "allowed_requests" in value:
+        at_once = value.get("max_concurrent_requests")
+        told = f"{value['allowed_requests']} requests in {value.get('interval', 1)} s"
+        return f"{told}, at most {at_once} at once" if at_once else told
+    return short(value, 200)
+
+
+def fact(value: Any) -> str:
+    """A figure of this process, as a person would say it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
 def short(value: Any, most: int = 80) -> str:
     text = value if isinstance(value, str) else jsontext.dumps(value).decode()
     return text if len(text) <= most else text[: most - 1] + "…"
