@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -72,9 +72,9 @@ class Provider:
         """So many changes a second from now on, of all kinds."""
         await self._asked("PUT", "/_control/mutator", {"changes_per_s": changes_per_s})
 
-    async def register(self, url: str) -> str:
-        """A webhook endpoint for all events; its secret."""
-        form = {"url": url, "enabled_events[]": "*"}
+    async def register(self, url: str, events: Sequence[str]) -> str:
+        """A webhook endpoint for these types of events; its secret."""
+        form = {"url": url, "enabled_events[]": list(events)}
         answer = await self._http.post(
             f"{self.url}/v1/webhook_endpoints", data=form, headers={"Authorization": f"Bearer {KEY}"}
         )

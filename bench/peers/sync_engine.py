@@ -5,6 +5,13 @@ from collections.abc import Sequence
 
 from bench.peers.peer import Command, Failed, program_path
 
+EVENTS = [
+    *(f"customer.{verb}" for verb in ("created", "deleted", "updated")),
+    *(f"invoice.{verb}" for verb in ("created", "deleted", "finalized", "paid", "updated", "voided")),
+    "invoice.marked_uncollectible",
+]
+"""What it handles of customers and invoices, and the provider sends; any other event it would refuse."""
+
 
 class SyncEngine(Command):
     name = "stripe-sync-engine"
@@ -32,7 +39,8 @@ class SyncEngine(Command):
             if program.code is not None:
                 raise Failed(f"ended with {program.code}: {program.last_words()}")
             await asyncio.sleep(0.05)
-        secret.write_text(await self.ground.provider.register(f"http://127.0.0.1:{port.read_text()}/webhooks"))
+        url = f"http://127.0.0.1:{port.read_text()}/webhooks"
+        secret.write_text(await self.ground.provider.register(url, EVENTS))
 
     def env(self) -> dict[str, str]:
         return {**super().env(), "PEER_FILL": "1"}
