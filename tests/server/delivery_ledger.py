@@ -37,6 +37,9 @@ class Ledger:
     given: dict[str, list[Given]] = field(default_factory=lambda: defaultdict(list))
     since: float = -1.0
     """Before this moment a reset was sent: what was out is void, what was acked comes again."""
+    reset_sent: float = -1.0
+    """What is answered from here on may be of after the reset."""
+    total: int = 0
     broken: list[str] = field(default_factory=list)
 
     def appended(self, id_: str, idx: int) -> None:
@@ -59,6 +62,7 @@ class Ledger:
             if old.idx == idx and old.acked_at is not None and old.acked_at < sent:
                 self.broken.append(f"{id_} in version {idx}, which was acked")
         self.given[id_].append(new)
+        self.total += 1
         out = sum(each.out_until > at and each.answered >= self.since for all_ in self.given.values() for each in all_)
         if out > self.max_ack_pending:
             self.broken.append(f"{out} are out")
@@ -76,5 +80,5 @@ class Ledger:
         return {
             id_
             for id_, idx in last.items()
-            if not any(each.idx == idx and each.answered >= self.since for each in self.given[id_])
+            if not any(each.idx == idx and each.answered >= self.reset_sent for each in self.given[id_])
         }

@@ -160,11 +160,18 @@ class Play:
                 if now() < each.sent + ACK_WAIT_S:  # else it may have been delivered again before the ack came
                     each.acked_at = now()
 
+    async def more(self, messages: int) -> None:
+        """Until so many more were delivered."""
+        enough = self.ledger.total + messages
+        async with asyncio.timeout(240):
+            while self.ledger.total < enough:
+                await asyncio.sleep(0.02)
+
     async def reset(self) -> None:
         """From the start again. What is answered before this is known to be done counts for nothing."""
         for given in [each for all_ in self.ledger.given.values() for each in all_]:
             given.out_until, given.acked_at = 0.0, None
-        self.ledger.since = float("inf")
+        self.ledger.since, self.ledger.reset_sent = float("inf"), now()
         async with AsyncClient(self.servers[0].url, self.servers[0].token, retries=PATIENT) as api:
             await api.consumers.reset(self.consumer_id, "all")
         self.ledger.since = now()
@@ -252,20 +259,20 @@ async def hold_open(play: Play) -> None:
         await asyncio.sleep(0.1)
 
 
-async def run(seed: int, *, servers: int, rounds: int, calm_s: float) -> None:
+async def run(seed: int, *, servers: int, rounds: int, calm: int) -> None:
     async with serving(seed, servers) as (play, postgres):
         following = asyncio.create_task(play.follow())
         tasks = [asyncio.create_task(play.write(writer)) for writer in range(3)]
         tasks += [asyncio.create_task(play.work()) for _ in range(4)]
         tasks.append(asyncio.create_task(hold_open(play)))
         for _ in range(rounds):
-            await asyncio.sleep(calm_s)
+            await play.more(calm)
             await kill_a_server(play)
-            await asyncio.sleep(calm_s)
+            await play.more(calm)
             await kill_the_database(play, postgres)
-            await asyncio.sleep(calm_s)
+            await play.more(calm)
             await play.reset()
-        await asyncio.sleep(calm_s)
+        await play.more(calm)
         play.over = True
         await asyncio.gather(*tasks)
         await following
@@ -274,7 +281,6 @@ async def run(seed: int, *, servers: int, rounds: int, calm_s: float) -> None:
             "select upstream_id, updated_idx from records where stream_id = $1", play.stream_id
         )
         assert play.ledger.broken == []
-        assert sum(map(len, play.ledger.given.values())) > 50, "little was delivered"
         play.ledger.newest |= {row["upstream_id"]: [(0.0, row["updated_idx"])] for row in held}
         assert play.ledger.missed() == set()
         assert play.copy == await _contents(play)
@@ -288,7 +294,7 @@ async def _contents(play: Play) -> dict[str, int]:
 
 @pytest.mark.slow
 async def test_no_promise_breaks_when_processes_and_the_database_are_killed() -> None:
-    await run(1, servers=2, rounds=1, calm_s=1.0)
+    await run(1, servers=2, rounds=1, calm=30)
 
 
 @pytest.mark.soak
@@ -298,4 +304,4 @@ async def test_no_promise_breaks_in_ten_minutes_of_kills() -> None:
     seed = 0
     while now() < began + 600:
         seed += 1
-        await run(seed, servers=3, rounds=6, calm_s=5.0)
+        await run(seed, servers=3, rounds=6, calm=300)
