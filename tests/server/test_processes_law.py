@@ -63,6 +63,8 @@ class Play:
         self.chance = Random(seed)
         self.servers: list[ServeProcess] = []
         self.over = False
+        self.written = False
+        """The last append is committed, or was cut off."""
         self.copy: dict[str, int] = {}
         self.out: list[Given] = []
 
@@ -109,7 +111,7 @@ class Play:
         cursor: str | None = None
         at = 0
         while True:
-            ended, more = self.over, True
+            ended, more = self.written, True
             with away():
                 async with self._api() as api:
                     while more:
@@ -275,6 +277,7 @@ async def run(seed: int, *, servers: int, rounds: int, calm: int) -> None:
         await play.more(calm)
         play.over = True
         await asyncio.gather(*tasks)
+        play.written = True
         await following
         await play.drain()
         held = await play.db.api.fetch(

@@ -34,6 +34,7 @@ PASSING: frozenset[FaultClass] = frozenset({"rate", "quota", "transient"})
 """Faults that pass by themselves: a warning. Every other needs a person."""
 LEAST_RETRY, MOST_RETRY = timedelta(seconds=1), timedelta(minutes=5)
 LEAST_PROBE, MOST_PROBE = timedelta(minutes=1), timedelta(hours=1)
+_MOST_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -170,15 +171,16 @@ def name_of(reading: str, scope: str) -> str:
 
 
 def _grouped(problems: Mapping[str, Problem]) -> list[str]:
-    """The notes, and one for all readings that fail alike: a provider that is away fails every one of them. It does not
-    number them, so that it is not written anew with each."""
+    """The notes, and one for all readings that fail alike: a provider that is away fails every one of them. It names
+    the first of them and does not number the others, so that it is not written anew with each."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name, problem in problems.items():
         alike[problem.note.removeprefix(f"{name}: ")].append(name)
     notes = []
     for words, names in alike.items():
         note = problems[names[0]].note
-        notes.append(note if len(names) == 1 or note == words else f"{names[0]} and others: {words}")
+        named = ", ".join(names[:_MOST_NAMED]) + (" and others" if len(names) > _MOST_NAMED else "")
+        notes.append(note if len(names) == 1 or note == words else f"{named}: {words}")
     return notes
 
 
