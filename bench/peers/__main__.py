@@ -127,6 +127,7 @@ class Comparison:
     def write(self) -> None:
         """Write what there is so far, so that a run that is broken off has not been for nothing."""
         if self._options.write:
+            self._options.write.parent.mkdir(parents=True, exist_ok=True)
             self._options.write.write_text(f"# Beside others\n\n{self.report()}")
 
 
