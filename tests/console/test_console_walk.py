@@ -159,6 +159,13 @@ async def test_each_action_of_a_syncs_page(served: Running, api: AsyncClient, pr
         await looked_at(page, "stream")
         assert made["name"] == "Live!"
 
+        await page.locator("a", has_text=made["id"]).first.click()
+        await page.get_by_role("heading", name="History").wait_for()
+        changed = page.locator(".history tr", has=page.get_by_role("rowheader", name="name", exact=True)).first
+        assert await changed.locator("ins").inner_text() == "Live!"
+        assert await changed.locator("del").inner_text() not in ("", "Live!")
+        await looked_at(page, "record-changed")
+
         await page.goto(f"{served.url}/syncs/{sync['id']}")
         await page.get_by_text("Delete this sync").click()
         await page.get_by_label("Type the sync's name").fill("Acme")

@@ -1,5 +1,6 @@
 """A stream: browse and search its records, one record with its history, the tail as it grows."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from headrace.stream import read
 
 SHOWN = 50
 TAIL = 30
+_MOST_EVENTS = 200
 MOST_SYNCS = 10_000
 _SUMMARY_FIELDS = ("name", "title", "email", "subject", "number", "status", "description")
 
@@ -53,15 +55,7 @@ async def record(visit: Visit) -> Response:
     try:
         stream = await visit.api.get(f"/v1/streams/{found['stream_id']}")
         kept = stream["event_days"]
-        events = await visit.api.get(
-            "/v1/events",
-            stream_id=found["stream_id"],
-            collection_id=found["collection_id"],
-            upstream_id=found["upstream_id"],
-            sync_id=found["sync_id"],
-            limit=200,
-        )
-        history = [_event(event) for event in reversed(events["events"])]
+        history = [_event(event) for event in await _events(visit, found)]
     except Refused as refused:
         if refused.status not in (404, 422, 501):
             raise
@@ -108,10 +102,28 @@ def _summary(data: Any) -> str:
     return " · ".join(told[:2])
 
 
+async def _events(visit: Visit, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What happened to a record as far as it is kept, the latest first and no more than are shown."""
+    latest: deque[dict[str, Any]] = deque(maxlen=_MOST_EVENTS)
+    cursor = None
+    while True:
+        found = await visit.api.get(
+            "/v1/events",
+            **{name: record[name] for name in ("stream_id", "sync_id", "collection_id", "upstream_id")},
+            limit=1000,
+            after_cursor=cursor,
+        )
+        latest += found["events"]
+        cursor = found["cursor"]
+        if not found["events"] or cursor is None:
+            return [*reversed(latest)]
+
+
 def _event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """With each changed field as it was before."""
+    """With each changed field as (name, before, after); None for what it did not have."""
+    data = event["data"] if isinstance(event["data"], dict) else {}
     return {
         "event": event["event"],
         "at": event["event_inserted_at"],
-        "changes": [(name, value) for name, value in sorted((event.get("changes") or {}).items())],
+        "changes": [(name, before, data.get(name)) for name, before in sorted(event["changes"].items())],
     }
