@@ -1,14 +1,9 @@
-"""In a real browser: from an empty installation to a message acked, and each action of a sync's page.
+"""In a real browser: from an empty installation to a message acked, and each action of a sync's page."""
 
-With HEADRACE_TEST_SCREENSHOTS=FOLDER a picture of each page is kept, wide and narrow.
-"""
-
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
-from looking import TOKEN
+from looking import enter, looked_at
 
 from browsers import a_page
 from headrace.client import AsyncClient
@@ -16,33 +11,6 @@ from headrace.server import Running
 from headrace.testing.stripe import StripeServer
 
 pytestmark = pytest.mark.slow
-
-
-async def enter(page: Any, served: Running) -> None:
-    await page.goto(served.url + "/")
-    await page.get_by_label("API token").fill(TOKEN)
-    await page.get_by_role("button", name="Log in").click()
-
-
-async def looked_at(page: Any, name: str) -> None:
-    """No script failed, nothing came from elsewhere, axe finds nothing serious, and a phone shows it whole."""
-    axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="no axe")
-    found = (await axe.Axe().run(page)).response["violations"]
-    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
-    assert [line for line in page.said if "422" not in line] == []
-    assert {url.split("/")[2] for url in page.asked} == {page.url.split("/")[2]}
-    await picture(page, name)
-    size = page.viewport_size
-    await page.set_viewport_size({"width": 390, "height": 844})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
-    await picture(page, f"{name}-narrow")
-    await page.set_viewport_size(size)
-
-
-async def picture(page: Any, name: str) -> None:
-    folder = os.environ.get("HEADRACE_TEST_SCREENSHOTS")
-    if folder:
-        await page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)  # makes the folder
 
 
 async def test_from_an_empty_installation_to_a_message_acked(served: Running, provider: StripeServer) -> None:

@@ -2,7 +2,7 @@
 
 A worker knows less than the server: when a call was sent and when it was answered, not when it was done. So each rule
 is asked of what is certain: a delivery is out from its answer on, until something that ends it is sent, or the ack
-wait after its call was sent is over.
+wait after its call was sent is over; and it is of after a reset only if its call was sent after the reset was answered.
 """
 
 import asyncio
@@ -53,24 +53,24 @@ class Ledger:
         if idx < known:
             self.broken.append(f"{id_} in version {idx}, though {known} was there")
         for old in self.given[id_]:
-            if old.answered < self.since or sent < self.since:
+            if min(old.sent, sent) < self.since:
                 continue
             if old.idx > idx and old.answered < sent:
-                self.broken.append(f"{id_} in version {idx} after {old.idx}")
+                self.broken.append(f"{id_} in version {idx} after {old.idx}: {old}, {new}")
             if old.out_until > at:
-                self.broken.append(f"{id_} is out twice: {old.idx} and {idx}")
+                self.broken.append(f"{id_} is out twice: {old}, {new}")
             if old.idx == idx and old.acked_at is not None and old.acked_at < sent:
-                self.broken.append(f"{id_} in version {idx}, which was acked")
+                self.broken.append(f"{id_} was acked: {old}, {new}")
         self.given[id_].append(new)
         self.total += 1
-        out = sum(each.out_until > at and each.answered >= self.since for all_ in self.given.values() for each in all_)
+        out = sum(each.out_until > at and each.sent >= self.since for all_ in self.given.values() for each in all_)
         if out > self.max_ack_pending:
             self.broken.append(f"{out} are out")
         return new
 
     def ends(self, given: Given) -> bool:
         """Something is sent that may end the delivery; whether that is in time."""
-        in_time = now() < given.out_until and given.answered >= self.since
+        in_time = now() < given.out_until and given.sent >= self.since
         given.out_until = min(given.out_until, now())
         return in_time
 
