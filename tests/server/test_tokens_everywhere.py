@@ -12,6 +12,7 @@ import pytest
 from processes import eventually
 
 from headrace.testing.processes import ServeProcess
+from headrace.testing.stripe import StripeServer
 
 
 @asynccontextmanager
@@ -44,10 +45,22 @@ async def made(client: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> A
 @pytest.mark.timeout(600)
 async def test_a_revoked_token_is_refused_by_every_process_though_it_never_pauses(dsn: str) -> None:
     """What a process remembers of a token must not live on by being used, and a call that waits is refused too."""
-    async with serving(dsn, 3) as clients:
+    async with serving(dsn, 3) as clients, StripeServer(1) as provider:
         token = await made(clients[0], "/v1/api-tokens", {"name": "x", "scopes": ["read", "consume"]})
         stream = await made(clients[0], "/v1/streams", {"slug": "main"})
         consumer = await made(clients[0], "/v1/http-consumers", {"stream_id": stream["id"]})
+        secret = {"kind": "stripe_key", "name": "a", "secret": "sk_test_a", "test": True, "base_url": provider.base_url}
+        sync = await made(
+            clients[0],
+            "/v1/syncs",
+            {
+                "name": "never read",
+                "provider": "stripe",
+                "stream_id": stream["id"],
+                "collection_ids": ["stripe:customer"],
+                "credential": {"properties": secret},
+            },
+        )
         headers = bearer(token["token"])
         counts = [0] * len(clients)
 
@@ -59,11 +72,15 @@ async def test_a_revoked_token_is_refused_by_every_process_though_it_never_pause
             clients[2].get(f"/v1/http-consumers/{consumer['id']}/next?wait_for=300000", headers=headers)
         )
 
-        async def it_waits() -> bool:
-            figures = (await clients[2].get("/metrics")).text.splitlines()
-            return "headrace_http_requests_under_way 2.0" in figures  # this one is the other
+        catching_up = asyncio.create_task(
+            clients[2].get(f"/v1/syncs/{sync['id']}/wait?timeout_ms=300000", headers=headers)
+        )
 
-        await eventually(it_waits)
+        async def both_wait() -> bool:
+            figures = (await clients[2].get("/metrics")).text.splitlines()
+            return "headrace_http_requests_under_way 3.0" in figures  # this one is the third
+
+        await eventually(both_wait)
         users = [asyncio.create_task(use(number)) for number in range(len(clients))]
 
         async def all_at_it() -> bool:
@@ -71,11 +88,13 @@ async def test_a_revoked_token_is_refused_by_every_process_though_it_never_pause
 
         await eventually(all_at_it)
         assert not waiting.done()
+        assert not catching_up.done()
         answer = await clients[0].delete(f"/v1/api-tokens/{token['id']}", headers=ADMIN)
         assert answer.status_code == 200
         async with asyncio.timeout(60):
             await asyncio.gather(*users)
             assert (await waiting).status_code == 401
+            assert (await catching_up).status_code == 401
         for client in clients:
             assert (await client.get("/v1/streams", headers=headers)).status_code == 401
 

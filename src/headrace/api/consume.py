@@ -4,9 +4,7 @@ These are bare routes, called thousands of times a second: one look at who calls
 stream. Their OpenAPI stands in `consume_openapi`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -16,17 +14,16 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from headrace.api.answers import Json
-from headrace.api.auth import caller, identified, require, require_stream
+from headrace.api.auth import caller, require, require_stream
 from headrace.api.body import Fields, read_object, validated
-from headrace.api.brief import LIFE_S
 from headrace.api.fields import Integer
 from headrace.api.metrics import DELIVERED, SETTLED
 from headrace.api.record_rendering import Renderer, dumps, syncs_of
 from headrace.api.services import Services, services_of
+from headrace.api.watched import watched
 from headrace.control import consumers
 from headrace.control.consumers import Consumer
-from headrace.db.pool import AWAY
-from headrace.errors import BadRequest, Invalid, NotFound, Unauthorized
+from headrace.errors import BadRequest, Invalid, NotFound
 from headrace.ids import parse_uuid
 
 MOST_TOKENS = 1000
@@ -89,7 +86,7 @@ async def next_messages(request: Request) -> Response:
     services = services_of(request)
     consumer = await _consumer(request, services)
     asked = await _asked(request)
-    async with _watched(request, waits=asked.wait_for > 0) as gone:
+    async with watched(request, waits=asked.wait_for > 0) as gone:
         delivered = await services.dispatcher.next(
             consumer.stream_id, consumer.id, asked.batch_size, asked.wait_for, gone
         )
@@ -122,42 +119,6 @@ async def _asked(request: Request) -> NextFields:
     except Invalid as refused:
         name, reasons = next(iter(refused.errors.items()))
         raise BadRequest(f"The query parameter '{name}' {reasons[0]}.") from None
-
-
-@asynccontextmanager
-async def _watched(request: Request, *, waits: bool) -> AsyncIterator[asyncio.Event]:
-    """An event that is set when the caller hangs up, or may not call any more: a call that waits must then claim
-    nothing. Raises Unauthorized at the end when the token was revoked, or expired, meanwhile."""
-    gone = asyncio.Event()
-    if not waits:
-        yield gone
-        return
-    request.scope["headrace.waited"] = True
-    refused: list[Unauthorized] = []
-
-    async def watch() -> None:
-        while True:
-            try:
-                async with asyncio.timeout(LIFE_S):
-                    if (await request.receive())["type"] == "http.disconnect":
-                        break
-            except TimeoutError:
-                try:
-                    await identified(request)
-                except Unauthorized as error:
-                    refused.append(error)
-                    break
-                except AWAY:
-                    continue  # the call itself will meet it
-        gone.set()
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield gone
-    finally:
-        watching.cancel()
-    if refused:
-        raise refused[0]
 
 
 async def ack(request: Request) -> Response:

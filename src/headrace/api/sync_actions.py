@@ -1,8 +1,9 @@
 """What can be done with a sync beside changing it: /v1/syncs/{id}/…"""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
@@ -21,6 +22,7 @@ from headrace.api.services import Services, services_of
 from headrace.api.sync_fields import CollectionIds
 from headrace.api.sync_rendering import render
 from headrace.api.syncs import PathSync
+from headrace.api.watched import watched
 from headrace.api.webhooks import address, path_hash, seal_secret
 from headrace.control import syncs
 from headrace.control.syncs import Sync
@@ -127,10 +129,21 @@ async def wait(
     timeout_ms: Annotated[int, Query(ge=0, le=300_000)] = 30_000,
 ) -> Json:
     """Wait until everything that the provider held when this was called is in the stream. It starts those reads."""
-    request.scope["headrace.waited"] = True
     services = services_of(request)
     provider = await _provider(services, sync)
-    ok, collections = await barrier.wait(services.db, services.wakeups, sync, provider, level, timeout_ms)
+    ok = False
+    collections: list[dict[str, Any]] = []
+    async with watched(request) as gone:
+        reading = asyncio.create_task(barrier.wait(services.db, services.wakeups, sync, provider, level, timeout_ms))
+        leaving = asyncio.create_task(gone.wait())
+        try:
+            await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                ok, collections = reading.result()
+        finally:
+            reading.cancel()
+            leaving.cancel()
+            await asyncio.gather(reading, leaving, return_exceptions=True)
     return Json({"ok": ok, "collections": collections}, 200 if ok else 504)
 
 
