@@ -78,12 +78,17 @@ def _tree(pid: int) -> Iterable[psutil.Process]:
 
 def busy_s(pid: int) -> float:
     """Seconds of processor time of a process, its children, and those of them that have ended."""
-    total = 0.0
-    for process in _tree(pid):
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
+    while True:
+        try:
+            before, total = {each.pid for each in _tree(pid)}, 0.0
+            for process in _tree(pid):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        except psutil.NoSuchProcess:
+            continue
+        # One that ended meanwhile may have been counted neither as itself nor by its parent: look again.
+        if {each.pid for each in _tree(pid)} == before:
+            return total
 
 
 def resident(pid: int) -> int:
