@@ -7,18 +7,15 @@ from starlette.responses import Response
 
 from headrace.console.asking import Refused
 from headrace.console.visit import Visit
-from headrace.control import syncs
 from headrace.control.syncs import Sync
 
-MOST_SYNCS = 10_000
 _NAMED = 5
 
 
 async def credentials(visit: Visit) -> Response:
     held = await visit.api.every("/v1/credentials")
     async with visit.services.db.api.acquire() as conn:
-        who, limited = visit.principal.org_id, visit.principal.stream_ids
-        using = await syncs.list_(conn, who, limit=MOST_SYNCS, among_streams=limited)
+        using = await visit.syncs(conn)
     used: dict[str, list[Sync]] = {}
     for sync in using:
         used.setdefault(str(sync.credential_id), []).append(sync)

@@ -9,12 +9,11 @@ from starlette.responses import Response
 
 from headrace.console.charts import by_minute, spark
 from headrace.console.visit import Visit
-from headrace.control import streams, syncs
+from headrace.control import streams
 from headrace.control.syncs import Sync
 from headrace.engine import activity, overview, status
 
 SHOWN = 40
-MOST_SYNCS = 10_000
 CHART_MINUTES = 60
 _RATE_MINUTES = 5
 _GRAVITY = {"error": 0, "warning": 1, "initializing": 2, "healthy": 3, "disabled": 4}
@@ -48,10 +47,9 @@ async def live(visit: Visit) -> str:
 async def figures(visit: Visit) -> dict[str, Any]:
     """How many syncs are in which state, and the lines of the page that is looked at, the worst first."""
     services, now = visit.services, visit.now
-    limited = visit.principal.stream_ids
     wanted, number, text = visit.query("state"), _number(visit.query("page")), visit.query("q")
     async with services.db.api.acquire() as conn:
-        held = await syncs.list_(conn, visit.principal.org_id, limit=MOST_SYNCS, among_streams=limited)
+        held = await visit.syncs(conn)
         health = await status.health(conn, held, now)
         states = {sync.id: _state(sync, health[sync.id]["status"]) for sync in held}
         ranked = sorted(held, key=lambda sync: (_GRAVITY[states[sync.id]], sync.name.lower(), sync.id))
@@ -65,7 +63,7 @@ async def figures(visit: Visit) -> dict[str, Any]:
             minutes = {each.minute: each.changes for each in done.get(sync.id, [])}
             changes = by_minute(minutes, now, CHART_MINUTES)
             lines.append(_line(sync, states[sync.id], health[sync.id]["notes"], far[sync.id], changes, now))
-        kept = await streams.list_(conn, visit.principal.org_id, limit=100, among=limited)
+        kept = await streams.list_(conn, visit.principal.org_id, limit=100, among=visit.principal.stream_ids)
     counts = {state: sum(1 for each in states.values() if each == state) for state in _GRAVITY}
     return {
         "total": len(held),

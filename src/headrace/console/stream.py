@@ -17,7 +17,6 @@ from headrace.stream import read
 SHOWN = 50
 TAIL = 30
 _MOST_EVENTS = 200
-MOST_SYNCS = 10_000
 _SUMMARY_FIELDS = ("name", "title", "email", "subject", "number", "status", "description")
 
 
@@ -30,7 +29,7 @@ async def page(visit: Visit) -> Response:
         "/v1/records", stream_id=stream_id, limit=SHOWN, after_cursor=visit.query("after"), **chosen
     )
     async with visit.services.db.api.acquire() as conn:
-        feeding = await syncs.list_(conn, visit.principal.org_id, limit=MOST_SYNCS, among_streams=[stream_id])
+        feeding = await visit.syncs(conn, stream_id)
     known = sorted({collection for sync in feeding for collection in sync.collection_ids})
     return visit.page(
         "stream.html",

@@ -19,8 +19,10 @@ from headrace.api.services import Services
 from headrace.console import charts, session, words
 from headrace.console.asking import Asking, Refused
 from headrace.console.session import Sealer, Session
-from headrace.control import tokens
+from headrace.control import syncs, tokens
+from headrace.control.syncs import Sync
 from headrace.control.tokens import Principal
+from headrace.db.pool import Conn
 from headrace.errors import HeadraceError, NotFound, Unauthorized
 from headrace.ids import parse_uuid
 
@@ -29,6 +31,7 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _MOST_FORM_BYTES = 256 * 1024
+_MOST_SYNCS = 10_000
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FunctionLoader(
         lambda name: ((files(__package__) / "templates" / name).read_text("utf-8"), name, lambda: True)
@@ -70,6 +73,11 @@ class Visit:
     def base(self) -> str:
         """The address at which this server is reached from outside."""
         return str(self.services.settings.public_url or self.request.base_url).rstrip("/")
+
+    async def syncs(self, conn: Conn, *stream_ids: UUID) -> list[Sync]:
+        """Those that whoever looks may see, of these streams or of all; the oldest 10 000 where there are more."""
+        among = stream_ids or self.principal.stream_ids
+        return await syncs.list_(conn, self.principal.org_id, limit=_MOST_SYNCS, among_streams=among)
 
     def id(self, name: str = "id") -> UUID:
         """An id in the path. Raises NotFound."""
