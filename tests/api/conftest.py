@@ -20,9 +20,11 @@ from headrace.db.pool import Database
 from headrace.engine.pace import Pace
 from headrace.engine.transport import Transport
 from headrace.ids import uuid7
+from headrace.providers import installed
 from headrace.settings import Settings
 from headrace.stream.consumers.dispatcher import Dispatcher
 from headrace.stream.wake import Wakeups
+from headrace.testing.oauth import AuthorizationServer, authorization_server
 from headrace.vault.keys import Keyring
 from headrace.vault.sealing import KEY_BYTES, Key
 
@@ -95,6 +97,21 @@ async def base_url(app: FastAPI) -> AsyncIterator[str]:
     server.should_exit = True
     await serving
     listening.close()
+
+
+@pytest.fixture
+def public(services: Services, base_url: str) -> str:
+    """The address of the API, over real HTTP, as it is given out; every provider is there."""
+    services.settings.public_url = base_url
+    services.providers = dict(installed())
+    return base_url
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[AuthorizationServer]:
+    """An authorisation server, as providers have them."""
+    async with authorization_server() as made:
+        yield made
 
 
 @pytest.fixture

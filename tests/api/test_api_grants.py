@@ -1,7 +1,6 @@
 """Importing what access tokens are made of: it is tried once, spent once, and never lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,14 +8,8 @@ from callers import Caller
 
 from headrace.api.services import Services
 from headrace.providers import installed
-from headrace.testing.oauth import AuthorizationServer, authorization_server
+from headrace.testing.oauth import AuthorizationServer
 from headrace.vault import credentials
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[AuthorizationServer]:
-    async with authorization_server() as made:
-        yield made
 
 
 @pytest.fixture

@@ -12,24 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from headrace.api.services import Services
-from headrace.providers import installed
-from headrace.testing.oauth import AuthorizationServer, authorization_server
+from headrace.testing.oauth import AuthorizationServer
 
 BACK = "https://app.example.com/connected"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[AuthorizationServer]:
-    async with authorization_server() as made:
-        yield made
-
-
-@pytest.fixture
-def public(services: Services, base_url: str) -> str:
-    """The address of the API, over real HTTP, as it is given out."""
-    services.settings.public_url = base_url
-    services.providers = dict(installed())
-    return base_url
 
 
 @pytest.fixture
