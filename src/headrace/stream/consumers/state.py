@@ -16,6 +16,7 @@ from headrace.stream.filters import Filters
 
 _PARTS = 1 << 16  # group ids of one turn
 _GROUP = 1000  # messages of a group that no answer has formed
+_GONE = 64  # so many moments of groups that are acked may be kept: with a wait of an hour they would be many
 _PATIENT_NACKS = 2  # from the next one on, a nack without delay waits
 _FIRST_WAIT = timedelta(seconds=1)
 
@@ -98,12 +99,12 @@ class State:
         self.dropped: set[int] = set()
         self.dead_letters: list[DeadLetter] = []
         self._groups: dict[int, Group] = {}
-        self._ripening: list[tuple[datetime, int, Group]] = []
+        self._ripening: list[tuple[datetime, int]] = []
         self._part = 0
         for group in groups:
             self._groups[group.group_id] = group
             self.messages.update(group.messages)
-            heapq.heappush(self._ripening, (group.due_at, group.group_id, group))
+            heapq.heappush(self._ripening, (group.due_at, group.group_id))
 
     @property
     def turn(self) -> int:
@@ -139,13 +140,13 @@ class State:
     def ripen(self, now: datetime) -> None:
         """Let what is due by now stand in `due`, oldest first."""
         while self._ripening and self._ripening[0][0] <= now:
-            _, group_id, group = heapq.heappop(self._ripening)
-            if self._groups.get(group_id) is group:
+            _, group_id = heapq.heappop(self._ripening)
+            if group := self._groups.get(group_id):
                 self.due.update(group.messages)
 
     def next_due_at(self) -> datetime | None:
         """When the next message is due that is not due yet."""
-        while self._ripening and self._groups.get(self._ripening[0][1]) is not self._ripening[0][2]:
+        while self._ripening and self._ripening[0][1] not in self._groups:
             heapq.heappop(self._ripening)
         return self._ripening[0][0] if self._ripening else None
 
@@ -324,7 +325,10 @@ class State:
         group = Group(self.turn * _PARTS + self._part, turn, handed_out, due_at)
         self._part += 1
         self._groups[group.group_id] = self.new[group.group_id] = group
-        heapq.heappush(self._ripening, (due_at, group.group_id, group))
+        heapq.heappush(self._ripening, (due_at, group.group_id))
+        if len(self._ripening) > 2 * len(self._groups) + _GONE:
+            self._ripening = [each for each in self._ripening if each[1] in self._groups]
+            heapq.heapify(self._ripening)
         return group
 
     def _leave_group(self, message: Message) -> None:
