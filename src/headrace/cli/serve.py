@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from headrace.cli.process import DataDir, run, settings_from, spare_the_collector
+from headrace.cli.process import DataDir, give_memory_back, run, settings_from, spare_the_collector
 
 if TYPE_CHECKING:
     from headrace.server import Running
@@ -32,6 +32,7 @@ def serve(
 
     # A core dump would hold every secret that is open at the moment.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    give_memory_back()
     settings = settings_from(data_dir=data_dir, host=host, port=port, role=role, log_format=log_format)
     log.configure(settings.log_format, settings.log_level)
     run(server.serve(settings, _started))
