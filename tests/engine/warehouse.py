@@ -55,6 +55,8 @@ class Hall:
     tables: dict[str, dict[str, Row]] = field(default_factory=dict)
     log: list[tuple[int, str, str, str]] = field(default_factory=list)
     gone: list[tuple[float, str]] = field(default_factory=list)
+    hidden: dict[str, Row] = field(default_factory=dict)
+    """Crates that no list shows."""
     oldest: int = 0
     """Numbers of the log below this are not kept any more."""
 
@@ -131,7 +133,7 @@ class Warehouse:
             case ["log", "end"]:
                 return web.json_response({"end": len(hall.log)})
             case ["crates", key]:
-                return _one(hall.crates.get(key))
+                return _one(hall.crates.get(key) or hall.hidden.get(key))
             case ["tables", table]:
                 return _paged(list(hall.tables.get(table, {}).values()), query)
             case ["tables", table, key]:

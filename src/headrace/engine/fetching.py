@@ -12,7 +12,7 @@ from headrace.engine.paging import CursorGuard
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
 from headrace.errors import ImplementationError
-from headrace.providers.kit import Collection, Cursor, FaultClass, Hint, Look
+from headrace.providers.kit import Collection, Cursor, FaultClass, Hint, Look, Probe
 from headrace.stream.items import Item, Mention, Record
 
 log = structlog.get_logger(__name__)
@@ -75,6 +75,23 @@ class Fetcher:
             return page.items
 
         return await self._or_aside(read, collection_id, "record", upstream_id, parent)
+
+    async def probe(self, probe: Probe, records: Iterable[Record]) -> list[Item]:
+        """Of records that a sweep misses, the deletes of those that are gone, as the provider says. One that cannot be
+        asked for stays as it is: the next sweep asks again. Raises ReadFailed when it is not the record's own fault."""
+
+        async def one(record: Record) -> list[Item]:
+            context = self._session.context(partition=record.partition)
+            try:
+                async with self._places:
+                    return (await self._session.read(probe(context, record), Priority.SWEEP)).items
+            except ReadFailed as failed:
+                if failed.fault.kind not in ASIDE:
+                    raise
+                return []
+
+        found = await asyncio.gather(*map(one, records))
+        return [item for items in found for item in items]
 
     async def look(self, look: Look, collection_id: str, upstream_id: str, address: str | None) -> list[Item]:
         """What a webhook named, at its address; nothing when it had to be set aside. Raises ReadFailed."""

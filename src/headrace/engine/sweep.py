@@ -1,11 +1,13 @@
 """Sweep: every id is read, to find what is gone where the provider does not say so, and to prove completeness.
 
 A sweep closes after a whole pass in which every page was seen. What was held before it began and was seen by no page
-is a candidate. Where one fetch by id can tell, each candidate is confirmed; where none can, or the listing may move
-records between pages, it must be absent from two whole passes. Then the safety catch has its say (`catch.py`).
+is a candidate. Where the provider can be asked for it by itself, each candidate is confirmed; where it cannot, as in a
+partition that is not listed any more, or where the listing may move records between pages, it must be absent from two
+whole passes. Then the safety catch has its say (`catch.py`).
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -27,7 +29,8 @@ from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
 from headrace.ids import uuid7
 from headrace.providers.kit import EVERYTHING, Collection, Listing
-from headrace.stream.items import CheckpointWrite, Delete, Item
+from headrace.stream.items import CheckpointWrite, Delete, Item, Record
+from headrace.stream.read import get_record
 
 __all__ = ["Sweep", "cadence", "confirm_deletes"]
 
@@ -47,6 +50,17 @@ def cadence(collection: Collection) -> timedelta:
     if collection.sweep_every is not None:
         return collection.sweep_every
     return WITHOUT_FEED if collection.deletes == "sweep" else WITH_FEED
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Candidates of a collection: all of them, or, where `listed` are the partitions that there are, those of a listed
+    partition or the others (`there`). `asked`: the provider is asked for each."""
+
+    collection: Collection
+    asked: bool = False
+    listed: list[str] | None = None
+    there: bool | None = None
 
 
 class Sweep:
@@ -209,8 +223,22 @@ class Sweep:
         return interval / (allowed * SHARE)
 
     async def _needs_second_pass(self) -> bool:
-        unsure = [member for member in self._members if self._listing.moves or member.fetch is None]
-        return any([await self._count(member.id) for member in unsure if member.deletes != "never"])
+        for member in self._members:
+            if member.deletes != "never":
+                missed = [Missed(member)] if self._listing.moves else await self._missed(member)
+                if any([await self._count(each) for each in missed if not each.asked]):
+                    return True
+        return False
+
+    async def _missed(self, member: Collection) -> list[Missed]:
+        """Its candidates, by how it is told that they are gone."""
+        if member.fetch is None and member.probe is None:
+            return [Missed(member)]
+        if self._source.partitions is None or not await self._count(Missed(member)):
+            return [Missed(member, asked=True)]
+        found = await partitions_of(self._session, self._source.partitions, Priority.SWEEP)
+        listed = [partition for partition in found if partition is not None]
+        return [Missed(member, True, listed, True), Missed(member, False, listed, False)]
 
     async def _judge(self) -> None:
         for member in self._members:
@@ -223,37 +251,64 @@ class Sweep:
         fence, pool = session.fence, session.services.db.ingest
         assert mark.sweep_id is not None
         assert mark.began is not None
-        going = await self._count(member.id)
+        counted = [
+            (missed, await self._count(missed))
+            for missed in await self._missed(member)
+            if missed.asked or mark.passes > 1
+        ]
+        going = sum(count for _, count in counted)
         held = await catch.held_by(pool, fence.stream_id, fence.sync_id, member.id)
-        # A fetch tells what is gone only where something of the collection was seen: to a credential that sees nothing
-        # of it any more, each record is gone.
-        confirmed = member.fetch is not None and going <= catch.ONE_BY_ONE and going < held
-        narrowed = going > 0 and allowed(session) != mark.scopes
-        if narrowed or (not confirmed and catch.trips(going, held)):
-            ids = [row["record_id"] for row in await self._candidates(member.id, None, going)]
+        # An answer tells what is gone only where something of the collection was seen: to a credential that sees
+        # nothing of it any more, each record is gone.
+        unsure = [
+            (missed, count)
+            for missed, count in counted
+            if not (missed.asked and count <= catch.ONE_BY_ONE and going < held)
+        ]
+        kept: list[tuple[Missed, int]] = []
+        if going and allowed(session) != mark.scopes:
+            kept = counted
+        elif catch.trips(sum(count for _, count in unsure), held):
+            kept = unsure
+        for each in counted:
+            if each not in kept:
+                await self._delete(each[0])
+        if kept:
+            ids = [row["record_id"] for missed, count in kept for row in await self._candidates(missed, None, count)]
             await catch.hold(pool, session, member.id, mark.sweep_id, held, ids, mark.began)
-            return
-        last = None
-        while rows := await self._candidates(member.id, last, CHUNK):
-            last = rows[-1]["record_id"]
-            if member.fetch is not None:
-                await self._confirm(member, rows)
-            else:
-                # Absent from two whole passes: the moment for which that speaks is the beginning of the sweep.
-                await self._intake.take([_gone(member.id, row, mark.began) for row in rows], [], origin=GONE)
-        await catch.release(pool, session, member.id)
+        else:
+            await catch.release(pool, session, member.id)
 
-    async def _confirm(self, member: Collection, rows: list[Any]) -> None:
-        """Ask for each by id. What is there is stored as it is; what cannot be had is set aside and left alone."""
-        fetcher = self._intake.fetcher
-        items: list[Item] = await fetcher.fetch(
-            [(member.id, row["upstream_id"], row["parent_id"]) for row in rows], Priority.SWEEP
-        )
-        versions = {row["upstream_id"]: row["version"] for row in rows}
-        for item in items:
-            if isinstance(item, Delete) and not item.version:
-                item.version = versions.get(item.id, 0)
-        await self._intake.take(items, [], origin=GONE)
+    async def _delete(self, missed: Missed) -> None:
+        """Take the candidates away: those of which the provider says that they are gone, where it is asked."""
+        member, last = missed.collection, None
+        assert self.mark.began is not None
+        while rows := await self._candidates(missed, last, CHUNK):
+            last = rows[-1]["record_id"]
+            if not missed.asked:
+                # Absent from two whole passes: the moment for which that speaks is the beginning of the sweep.
+                gone: list[Item] = [_gone(member.id, row, self.mark.began) for row in rows]
+            elif member.fetch is not None:
+                keys = [(member.id, row["upstream_id"], row["parent_id"]) for row in rows]
+                gone = await self._intake.fetcher.fetch(keys, Priority.SWEEP)
+            else:
+                gone = await self._probed(member, rows)
+            versions = {row["upstream_id"]: row["version"] for row in rows}
+            for item in gone:
+                if isinstance(item, Delete) and not item.version:
+                    item.version = versions.get(item.id, 0)
+            await self._intake.take(gone, [], origin=GONE)
+
+    async def _probed(self, member: Collection, rows: list[Any]) -> list[Item]:
+        """The deletes of those that are gone where their addresses lead."""
+        assert member.probe is not None
+        records = []
+        async with self._session.services.db.api.acquire() as conn:
+            for row in rows:
+                held = await get_record(conn, [self._session.fence.stream_id], row["record_id"])
+                if held is not None:
+                    records.append(_record(member.id, row, held[1].data))
+        return await self._intake.fetcher.probe(member.probe, records)
 
     async def _close(self) -> None:
         session, mark = self._session, self.mark
@@ -267,31 +322,35 @@ class Sweep:
             if int(done.rsplit(" ", 1)[1]) < FORGET_CHUNK:
                 return
 
-    async def _count(self, collection_id: str) -> int:
+    async def _count(self, missed: Missed) -> int:
         mark, fence = self.mark, self._session.fence
         count: int = await self._session.services.db.ingest.fetchval(
             COUNT_CANDIDATES,
             fence.stream_id,
             fence.sync_id,
-            collection_id,
+            missed.collection.id,
             mark.began,
             mark.sweep_id,
             mark.left_out,
+            missed.listed,
+            missed.there,
         )
         return count
 
-    async def _candidates(self, collection_id: str, last: Any, limit: int) -> list[Any]:
+    async def _candidates(self, missed: Missed, last: Any, limit: int) -> list[Any]:
         mark, fence = self.mark, self._session.fence
         return await self._session.services.db.ingest.fetch(
             CANDIDATES,
             fence.stream_id,
             fence.sync_id,
-            collection_id,
+            missed.collection.id,
             mark.began,
             mark.sweep_id,
             last,
             limit,
             mark.left_out,
+            missed.listed,
+            missed.there,
         )
 
     def _row(self, **facts: Any) -> CheckpointWrite:
@@ -305,6 +364,19 @@ def _gone(collection_id: str, row: Any, as_of: datetime) -> Delete:
     """A delete that wins over the picture held, whose version it carries, and over nothing later."""
     return Delete(
         collection_id, row["upstream_id"], as_of, row["version"], parent=row["parent_id"], partition=row["partition"]
+    )
+
+
+def _record(collection_id: str, row: Any, raw: bytes) -> Record:
+    """What is held of it, for its connector to read."""
+    return Record(
+        collection_id,
+        row["upstream_id"],
+        raw,
+        row["as_of"],
+        version=row["version"],
+        parent=row["parent_id"],
+        partition=row["partition"],
     )
 
 

@@ -20,6 +20,7 @@ from headrace.providers.kit.readings import (
     Hook,
     Listing,
     Partitions,
+    Probe,
     Write,
 )
 from headrace.stream.items import Canon
@@ -41,9 +42,10 @@ class Collection:
     `changes` are the readings of its own beside the provider's feeds; none, no feed and no parent means full comparison
     by sweep. `deletes` tells how a delete is found: by the `feed`, by a `Deleted` list, by `flag` in the same reading,
     with the `parent` (a ChildSet), by `sweep` only, or `never` (the provider deletes nothing). `fetch` is needed where
-    readings mention records without carrying their canonical shape, and to confirm a sweep's candidates. `schema` is
-    the JSON Schema of the record's data. `notice` says in plain words what this account's collection lacks of what the
-    provider could give (a permission for its log), and how it is read instead: health tells it.
+    readings mention records without carrying their canonical shape, and to confirm a sweep's candidates; `probe` does
+    the latter alone. Where there is neither, two whole passes decide. `schema` is the JSON Schema of the record's data.
+    `notice` says in plain words what this account's collection lacks of what the provider could give (a permission for
+    its log), and how it is read instead: health tells it.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Collection:
     deleted: Deleted | None = None
     deletes: Literal["feed", "list", "flag", "parent", "sweep", "never"] = "sweep"
     fetch: Fetch | None = None
+    probe: Probe | None = None
     partitions: Partitions | None = None
     write: Write | None = None
     canon: Canon = field(default_factory=Canon)

@@ -169,6 +169,14 @@ class Fetch:
     """(ctx, upstream id, parent id) → Steps."""
 
 
+Probe = Callable[[Context, Record], Steps]
+"""Whether a record that a sweep misses is gone: (ctx, the record as it is held) → Steps.
+
+For what has an address that its id alone does not give (a number within its repository), or shows itself there in
+another shape than in its lists: else `Fetch` does. `ctx.partition` is the record's. The page holds its Delete where it
+is gone, and nothing where it is there or where that cannot be told. What is there is not stored: its lists bring it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Children:
     """Whose children a collection's records are, and how those of one parent are read.
