@@ -10,7 +10,6 @@ router = APIRouter(tags=["not there yet"])
 
 _CONSUMERS = "Take messages over HTTP instead: POST /v1/http-consumers, then GET …/next."
 _PROVIDER = "Call the provider's API with a client of your own instead."
-_FEED = "The provider is read without webhooks too: nothing is missed, it only comes a little later."
 
 LATER: dict[tuple[str, tuple[str, ...]], str] = {
     ("/v1/targets/{kind}", ("GET", "POST")): f"Targets are not there yet. {_CONSUMERS}",
@@ -26,18 +25,10 @@ LATER: dict[tuple[str, tuple[str, ...]], str] = {
         f"The proxy is not there yet. {_PROVIDER}"
     ),
 }
-"""Path and methods, with the summary of the answer. These need a token, as they will when they are there."""
-
-OPEN: dict[tuple[str, tuple[str, ...]], str] = {
-    ("/webhooks/apps/{oauth_app_id}/{secret}", ("POST",)): f"Webhooks of apps are not there yet. {_FEED}",
-}
-"""Likewise, without a token."""
+"""Path and methods, with the summary of the answer. They need a token, as they will when they are there."""
 
 
-def _add(path: str, methods: tuple[str, ...], summary: str, *, with_token: bool) -> None:
-    async def anonymous() -> None:
-        raise NotImplementedYet(summary)
-
+def _add(path: str, methods: tuple[str, ...], summary: str) -> None:
     async def authenticated(_principal: Caller) -> None:
         raise NotImplementedYet(summary)
 
@@ -45,7 +36,7 @@ def _add(path: str, methods: tuple[str, ...], summary: str, *, with_token: bool)
         name = f"{method} {path}"
         router.add_api_route(
             path,
-            authenticated if with_token else anonymous,
+            authenticated,
             methods=[method],
             name=name,
             operation_id=name,
@@ -57,6 +48,4 @@ def _add(path: str, methods: tuple[str, ...], summary: str, *, with_token: bool)
 
 
 for (_path, _methods), _summary in LATER.items():
-    _add(_path, _methods, _summary, with_token=True)
-for (_path, _methods), _summary in OPEN.items():
-    _add(_path, _methods, _summary, with_token=False)
+    _add(_path, _methods, _summary)

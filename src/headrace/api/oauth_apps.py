@@ -1,6 +1,7 @@
 """/v1/oauth-apps"""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,13 +21,14 @@ from headrace.api.fields import UNSET, Distinct, Metadata, Name, wrong
 from headrace.api.paging import Paging
 from headrace.api.queries import DryRun, MetadataFilter
 from headrace.api.services import services_of
+from headrace.api.webhook_addresses import WebhookUrl, of_app, path_hash, secret_part
 from headrace.clock import iso
 from headrace.control.tokens import Principal
 from headrace.db.pool import Conn
 from headrace.errors import Invalid, NotFound
 from headrace.ids import parse_uuid
 from headrace.providers import SLUGS
-from headrace.vault import oauth_apps
+from headrace.vault import app_webhooks, oauth_apps
 from headrace.vault.drafts import base_url_reasons
 from headrace.vault.masking import looks_masked
 from headrace.vault.oauth_apps import Filters, OAuthApp
@@ -83,6 +85,13 @@ class OAuthAppPatch(_AppFields):
     private_key: Secret = UNSET
     redirect_uris: RedirectUris = UNSET
     metadata: Metadata = UNSET
+
+
+class AppWebhook(Fields):
+    """`signing_secret` left out: the app's client secret signs."""
+
+    signing_secret: Secret | None = None
+    url: WebhookUrl = None
 
 
 async def _path_app(
@@ -208,6 +217,23 @@ async def update_oauth_app(
             now=tx.now,
         )
         return tx.answer(render(changed))
+
+
+@router.put("/v1/oauth-apps/{id}/webhook", response_model=shapes.WebhookAddress)
+async def set_app_webhook(
+    change: AdminChange, app: PathApp, body: Annotated[AppWebhook, Depends(JsonBody(AppWebhook))]
+) -> Json:
+    """Make the address that the provider is to send this app's webhooks to, for all accounts that the app may read. An
+    older one is void, unless it is the one given as `url`: then it is kept."""
+    services = change.services
+    provider = services.providers.get(app.provider)
+    if provider is None or provider.hook is None or provider.hook.accounts is None:
+        raise Invalid({"id": [f"{app.provider} sends apps no webhooks that Headrace understands"]})
+    async with change.transaction() as tx:
+        place = of_app(services.settings, app.id)
+        secret = await secret_part(place, body.url, partial(app_webhooks.find, tx.conn, services.keyring, app.id))
+        await app_webhooks.keep(tx.conn, services.keyring, app, path_hash(secret), body.signing_secret)
+        return tx.answer({}, once={"url": place + secret})
 
 
 @router.delete("/v1/oauth-apps/{id}", response_model=shapes.Deleted | shapes.Plan)

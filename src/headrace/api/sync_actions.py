@@ -1,8 +1,8 @@
 """What can be done with a sync beside changing it: /v1/syncs/{id}/…"""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -23,10 +23,10 @@ from headrace.api.sync_fields import CollectionIds
 from headrace.api.sync_rendering import render
 from headrace.api.syncs import PathSync
 from headrace.api.watched import watched
-from headrace.api.webhooks import address, path_hash, seal_secret
+from headrace.api.webhook_addresses import WebhookUrl, of_sync, path_hash, secret_part
+from headrace.api.webhooks import seal_secret
 from headrace.control import syncs
 from headrace.control.syncs import Sync
-from headrace.db.pool import Conn
 from headrace.engine import account_collections, barrier, patch, status, sweep
 from headrace.engine.patch import Plan
 from headrace.errors import Invalid, NotFound, NotImplementedYet
@@ -51,13 +51,7 @@ class ConfirmFields(Fields):
 
 class WebhookFields(Fields):
     signing_secret: Annotated[str, Field(min_length=1, max_length=4096)]
-    url: Annotated[
-        str | None,
-        Field(
-            max_length=4096,
-            description="The address that stands, to be kept: some providers make the secret for an address.",
-        ),
-    ] = None
+    url: WebhookUrl = None
 
 
 async def _provider(services: Services, sync: Sync) -> Provider:
@@ -194,23 +188,11 @@ async def set_webhook(
     if (await _provider(services, sync)).hook is None:
         raise Invalid({"id": [f"{sync.provider} sends no webhooks that Headrace understands"]})
     async with change.transaction() as tx:
-        secret = await _webhook_path(tx.conn, services, sync, body.url)
+        place = of_sync(services.settings, sync.id)
+        secret = await secret_part(place, body.url, partial(syncs.of_webhook, tx.conn, sync.id))
         sealed = await seal_secret(tx.conn, services.keyring, sync, body.signing_secret)
         await syncs.set_webhook(tx.conn, sync.org_id, sync.id, sealed, path_hash(secret))
-        return tx.answer({}, once={"url": address(services.settings, sync.id, secret)})
-
-
-async def _webhook_path(conn: Conn, services: Services, sync: Sync, url: str | None) -> str:
-    """The secret part of the webhook's address: a new one, or that of the address given, which must be the one that
-    stands."""
-    if url is None:
-        return secrets.token_urlsafe(32)
-    secret = url.rpartition("/")[2]
-    if url != address(services.settings, sync.id, secret) or not await syncs.of_webhook(
-        conn, sync.id, path_hash(secret)
-    ):
-        raise Invalid({"url": ["is not the address that this sync's webhooks come to; leave it out for a new one"]})
-    return secret
+        return tx.answer({}, once={"url": place + secret})
 
 
 def _check_known(provider: Provider, collection_id: str) -> None:

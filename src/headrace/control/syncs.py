@@ -17,7 +17,8 @@ SQL = load(__package__, "syncs.sql")
 INSERT, ONE, LOCK, MANY, BY_ID, UPDATE = (
     SQL.insert_sync, SQL.sync, SQL.lock_sync, SQL.syncs, SQL.syncs_by_id, SQL.update_sync,
 )  # fmt: skip
-MARK_DELETED, REMOVE, SET_WEBHOOK, OF_WEBHOOK = SQL.mark_deleted, SQL.remove, SQL.set_webhook, SQL.sync_of_webhook
+MARK_DELETED, REMOVE = SQL.mark_deleted, SQL.remove
+SET_WEBHOOK, OF_WEBHOOK, OF_APP_ACCOUNT = SQL.set_webhook, SQL.sync_of_webhook, SQL.syncs_of_app_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,12 @@ async def of_webhook(conn: Conn, sync_id: UUID, path_hash: bytes) -> tuple[Sync,
     """The sync whose webhook's address this is, with its sealed signing secret; None when there is none."""
     row = await conn.fetchrow(OF_WEBHOOK, sync_id, path_hash)
     return None if row is None else (await get(conn, row["org_id"], sync_id), row["webhook_secret"])
+
+
+async def of_app_account(conn: Conn, org_id: UUID, app_id: UUID, account_id: str) -> list[Sync]:
+    """The syncs that read this account, as the provider names it, with what it gave to the OAuth app."""
+    rows = await conn.fetch(OF_APP_ACCOUNT, org_id, app_id, account_id)
+    return await by_ids(conn, org_id, [row["id"] for row in rows])
 
 
 def _limit_text(sync: Sync) -> str | None:

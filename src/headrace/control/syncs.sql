@@ -54,3 +54,9 @@ update syncs set webhook_secret = $3, webhook_path_hash = $4 where org_id = $1 a
 -- name: sync_of_webhook
 select org_id, webhook_secret from syncs
 where id = $1 and webhook_path_hash = $2 and webhook_secret is not null and deleted_at is null
+
+-- name: syncs_of_app_account
+-- Those that read an account ($3, as the provider names it) by what it gave to an app.
+select s.id from syncs s join credentials c on c.org_id = s.org_id and c.id = s.credential_id
+where s.org_id = $1 and c.org_id = $1 and c.oauth_app_id = $2 and c.account_id = $3 and s.deleted_at is null
+order by s.id

@@ -48,3 +48,10 @@ where org_id = $1 and id = $2 and (health_status, health_notes) is distinct from
 select org_id, id, provider, name, client_id, secret_names, secrets, redirect_uris, properties, metadata,
   health_status, health_notes, health_at, created_at, updated_at
 from oauth_apps where id = $1
+
+-- name: set_app_webhook
+-- The secret part of the path is stored as its hash, the signing secret sealed; null: the client secret signs.
+update oauth_apps set webhook_path_hash = $3, webhook_secret = $4 where org_id = $1 and id = $2
+
+-- name: app_of_webhook
+select org_id, webhook_secret from oauth_apps where id = $1 and webhook_path_hash = $2

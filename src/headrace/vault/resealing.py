@@ -21,6 +21,7 @@ _CHUNK = 200
 _PLACES = (
     ("credentials.secrets", SQL.credentials_of_other_keys, SQL.put_credential),
     ("oauth_apps.secrets", SQL.apps_of_other_keys, SQL.put_app),
+    ("oauth_apps.webhook_secret", SQL.app_webhooks_of_other_keys, SQL.put_app_webhook),
     ("syncs.webhook_secret", SQL.syncs_of_other_keys, SQL.put_sync),
     ("access_tokens.token", SQL.tokens_of_other_keys, SQL.put_token),
 )

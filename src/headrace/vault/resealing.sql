@@ -33,3 +33,10 @@ where org_id = $1 and substring(token from 2 for 16) <> $2 limit $3
 
 -- name: put_token
 update access_tokens set token = $4 where org_id = $1 and credential_id = $2 and token = $3
+
+-- name: app_webhooks_of_other_keys
+select id, webhook_secret as sealed from oauth_apps
+where org_id = $1 and substring(webhook_secret from 2 for 16) <> $2 limit $3
+
+-- name: put_app_webhook
+update oauth_apps set webhook_secret = $4 where org_id = $1 and id = $2 and webhook_secret = $3

@@ -6,7 +6,7 @@
 
 from headrace.providers.github import access
 from headrace.providers.github.collections import COLLECTIONS, FEEDS
-from headrace.providers.github.webhooks import look, read_webhook
+from headrace.providers.github.webhooks import accounts_of, look, read_webhook
 from headrace.providers.kit import Hook, Provider
 
 GITHUB = Provider(
@@ -19,7 +19,7 @@ GITHUB = Provider(
     collections=COLLECTIONS,
     fault=access.fault,
     feeds=FEEDS,
-    hook=Hook(read_webhook, look=look),
+    hook=Hook(read_webhook, look=look, accounts=accounts_of),
     prepare=access.prepare,
     default_rate_limit=access.default_rate_limit,
 )

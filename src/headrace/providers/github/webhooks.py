@@ -41,6 +41,12 @@ def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
     return _gone(event, orjson.loads(delivery.body))
 
 
+def accounts_of(delivery: Delivery) -> list[str]:
+    """The installation of the App to which it was sent."""
+    installation = orjson.loads(delivery.body).get("installation") or {}
+    return [str(installation["id"])] if "id" in installation else []
+
+
 def _gone(event: str, told: Mapping[str, Any]) -> list[Hint]:
     """What is gone. Short lists (releases, labels, members, …) are read anew in any case, and show it."""
     if told.get("action") not in _GONE:

@@ -7,7 +7,7 @@ itself.
 
 from headrace.providers.hubspot import access
 from headrace.providers.hubspot.collections import COLLECTIONS, DISCOVERY
-from headrace.providers.hubspot.webhooks import TOLERANCE, read_webhook
+from headrace.providers.hubspot.webhooks import TOLERANCE, accounts_of, read_webhook
 from headrace.providers.kit import Hook, Provider
 
 HUBSPOT = Provider(
@@ -19,7 +19,7 @@ HUBSPOT = Provider(
     limits=access.LIMITS,
     collections=COLLECTIONS,
     fault=access.fault,
-    hook=Hook(read_webhook, tolerance=TOLERANCE),
+    hook=Hook(read_webhook, tolerance=TOLERANCE, accounts=accounts_of),
     discovery=DISCOVERY,
     default_rate_limit=access.default_rate_limit,
 )

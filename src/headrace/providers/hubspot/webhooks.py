@@ -59,8 +59,17 @@ def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
         raise NotGenuine("the X-HubSpot-Signature-v3 header does not fit the request and the app's secret")
     if abs(now.timestamp() - int(moment) / 1000) > TOLERANCE.total_seconds():
         raise NotGenuine("the webhook was signed more than five minutes ago, or in the future")
+    return [hint for event in _events(delivery) for hint in _hints(event)]
+
+
+def accounts_of(delivery: Delivery) -> list[str]:
+    """The portals: an app is told of those of all who have installed it, up to a hundred events at once."""
+    return list(dict.fromkeys(str(event["portalId"]) for event in _events(delivery) if "portalId" in event))
+
+
+def _events(delivery: Delivery) -> list[dict[str, Any]]:
     told = orjson.loads(delivery.body)
-    return [hint for event in (told if isinstance(told, list) else [told]) for hint in _hints(event)]
+    return told if isinstance(told, list) else [told]
 
 
 def signed(secret: str, method: str, url: str, body: bytes, moment: str) -> bytes:
@@ -80,4 +89,6 @@ def _hints(event: Mapping[str, Any]) -> list[Hint]:
         return []
     merged = event.get("mergedObjectIds") if what == "merge" else ()
     keys = [event.get("objectId"), *(merged or ())]
-    return [Hint(collection, str(key), forgotten=what == "privacyDeletion") for key in keys if key is not None]
+    portal = None if event.get("portalId") is None else str(event["portalId"])
+    forgotten = what == "privacyDeletion"
+    return [Hint(collection, str(key), forgotten=forgotten, account=portal) for key in keys if key is not None]

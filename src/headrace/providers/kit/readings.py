@@ -241,13 +241,15 @@ class Hint:
     and the fetch decides.
 
     `address` is what is needed beside the id to ask for it (the parent of its `Fetch`). `forgotten`: the provider was
-    told to forget whom it speaks of; when the fetch finds it gone, what was stored of it is erased.
+    told to forget whom it speaks of; when the fetch finds it gone, what was stored of it is erased. `account` is whose
+    it is, where one delivery to an app speaks of several accounts.
     """
 
     collection: str
     id: str
     address: str | None = None
     forgotten: bool = False
+    account: str | None = None
 
 
 Look = Callable[[Context, Hint], Steps]
@@ -259,9 +261,12 @@ class Hook:
 
     `read(delivery, secret, now)` returns what it names (often nothing: it makes the sync look at once in any case) and
     raises `NotGenuine`. `tolerance` is the replay window. `look` reads what was named and returns its Record or Delete,
-    or nothing where it says nothing new; None: the collection's `fetch` does, which it then must have.
+    or nothing where it says nothing new; None: the collection's `fetch` does, which it then must have. `accounts` says
+    whose accounts a genuine delivery to an app speaks of, as `Account.id` has them; None: the provider sends webhooks
+    to no app. What it raises of a body that it cannot read makes the delivery unreadable, as with `read`.
     """
 
     read: Callable[[Delivery, str, datetime], list[Hint]]
     tolerance: timedelta = timedelta(minutes=5)
     look: Look | None = None
+    accounts: Callable[[Delivery], list[str]] | None = None

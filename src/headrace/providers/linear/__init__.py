@@ -7,7 +7,7 @@ sends by itself.
 from headrace.providers.kit import Hook, Provider
 from headrace.providers.linear import access
 from headrace.providers.linear.collections import COLLECTIONS
-from headrace.providers.linear.webhooks import TOLERANCE, read_webhook
+from headrace.providers.linear.webhooks import TOLERANCE, accounts_of, read_webhook
 
 LINEAR = Provider(
     slug="linear",
@@ -18,7 +18,7 @@ LINEAR = Provider(
     limits=access.LIMITS,
     collections=COLLECTIONS,
     fault=access.fault,
-    hook=Hook(read_webhook, tolerance=TOLERANCE),
+    hook=Hook(read_webhook, tolerance=TOLERANCE, accounts=accounts_of),
     prepare=access.prepare,
     default_rate_limit=access.default_rate_limit,
 )

@@ -33,6 +33,12 @@ def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
     return _removed(told)
 
 
+def accounts_of(delivery: Delivery) -> list[str]:
+    """The organisation: an OAuth app is told of each that has installed it."""
+    organization = orjson.loads(delivery.body).get("organizationId")
+    return [organization] if isinstance(organization, str) else []
+
+
 def _removed(told: Mapping[str, Any]) -> list[Hint]:
     name = _WORDS.sub("_", str(told.get("type"))).lower()
     key = (told.get("data") or {}).get("id")

@@ -18,7 +18,7 @@ STRIPE = Provider(
     collections=COLLECTIONS,
     fault=access.fault,
     feeds=(EVENTS.feed(),),
-    hook=Hook(access.read_webhook, tolerance=access.TOLERANCE),
+    hook=Hook(access.read_webhook, tolerance=access.TOLERANCE, accounts=access.accounts_of),
     prepare=access.prepare,
     default_rate_limit=access.default_rate_limit,
 )

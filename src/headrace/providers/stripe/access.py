@@ -312,6 +312,13 @@ def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
     return []
 
 
+def accounts_of(delivery: Delivery) -> list[str]:
+    """The connected account: an endpoint of Connect, or of a Stripe App, is told of all accounts
+    (https://docs.stripe.com/connect/webhooks, `account`)."""
+    account = msgspec.json.decode(delivery.body).get("account")
+    return [account] if isinstance(account, str) else []
+
+
 def _signature(header: str) -> tuple[int, list[str]]:
     """The timestamp and the v1 signatures of the header; several while a secret is being rolled."""
     pairs = [part.strip().partition("=") for part in header.split(",")]
