@@ -182,6 +182,47 @@ def test_a_refusal_says_by_its_policy_how_long_to_wait(policy: str, headers: dic
     assert (told.retry_after_s, told.limit_class) == (wait, None)
 
 
+def in_batch(category: str, **more: Any) -> Response:
+    error = {"status": "error", "category": category, "message": "could not be read", "context": {"ids": ["8"]}}
+    return answer({"status": "COMPLETE", "results": [row(7)], "numErrors": 1, "errors": [error | more]}, 207)
+
+
+def test_a_part_of_a_batch_that_failed_is_not_taken_for_gone() -> None:
+    page, _ = drive(DEAL.fetch(CTX, "7", None), lambda _: in_batch("OBJECT_NOT_FOUND"))
+    assert access.fault(in_batch("OBJECT_NOT_FOUND", subCategory="crm.associations.NO_ASSOCIATIONS_FOUND")) is None
+    (record,) = page.items
+    assert isinstance(record, Record)
+    for category, kind in (("INTERNAL_ERROR", "transient"), ("MISSING_SCOPES", "permission"), ("", "transient")):
+        fault = access.fault(in_batch(category))
+        assert fault is not None
+        assert fault.kind == kind
+    with pytest.raises(Faulted, match="PROCESSING"):
+        drive(DEAL.fetch(CTX, "7", None), lambda _: answer({"status": "PROCESSING", "results": []}))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"errors": [{"message": "…", "context": {"requiredGranularScopes": ["tickets", "crm.objects.deals.read"]}}]},
+        {"context": {"missingScopes": ["tickets", "crm.objects.deals.read"]}},
+        {"errors": ["odd", {"context": "odd"}, {"context": {"requiredScopes": ["tickets", "crm.objects.deals.read"]}}]},
+    ],
+)
+def test_scopes_that_are_missing_are_named(told: dict[str, Any]) -> None:
+    fault = access.fault(answer({"category": "MISSING_SCOPES", "message": "Not granted.", **told}, 403))
+    assert fault is not None
+    assert fault.kind == "permission"
+    assert fault.message == "Not granted. (one of these scopes is missing: tickets, crm.objects.deals.read)"
+
+
+def test_a_refusal_without_scopes_is_told_in_its_own_words() -> None:
+    bodies: tuple[dict[str, Any], ...] = ({"message": "No."}, {"message": "No.", "errors": None, "context": []})
+    for body in bodies:
+        fault = access.fault(answer(body, 403))
+        assert fault is not None
+        assert fault.message == "No."
+
+
 def test_what_is_left_of_ten_seconds_is_read_off_the_headers() -> None:
     headers = {"x-hubspot-ratelimit-remaining": "108", "x-hubspot-ratelimit-interval-milliseconds": "10000"}
     (left,) = HUBSPOT.limits.remaining(answer({}, **headers))

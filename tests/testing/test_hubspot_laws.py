@@ -79,6 +79,7 @@ HOSTILE = {
     "errors in mid-page": [Fault("server_error", probability=0.1), Fault("reset", probability=0.05)],
     "broken bodies": [Fault("truncated_json", probability=0.05), Fault("html", probability=0.05)],
     "duplicates": [Fault("duplicates", probability=0.7)],
+    "batches of which a part fails": [Fault("batch_fails", probability=0.2)],
     "an index that lags": [Fault("index_lag", probability=0.5, options={"delay_s": 0.5})],
     "ties": [Fault("ties", options={"ms": 10**11})],
     "a clock off by minutes": [Fault("clock", options={"offset_s": 420})],

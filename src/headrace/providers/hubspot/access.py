@@ -12,6 +12,7 @@ from headrace.providers.kit import (
     Account,
     CredentialKind,
     Fault,
+    FaultClass,
     Limit,
     LimitPolicy,
     Properties,
@@ -25,7 +26,7 @@ from headrace.providers.kit import (
 from headrace.providers.kit.auth import bearer
 from headrace.providers.kit.forms import REFRESH_TOKEN, properties, text, texts
 from headrace.providers.kit.oauth import TokenEndpoint, address, fixed
-from headrace.providers.kit.refusals import by_status, words
+from headrace.providers.kit.refusals import body_of, by_status, words
 from headrace.vault.grants import ACCESS_TOKEN, App, Grant, Link
 
 HOST = "https://api.hubapi.com"
@@ -125,16 +126,48 @@ KINDS = (OAUTH2, PRIVATE_APP)
 
 # ─────────────────────────────── refusals ──────────────────────────────
 
+_NOT_THERE = "OBJECT_NOT_FOUND"
+"""The category of an error of a batch for inputs that are not there, or are associated with nothing."""
 _MOVING = 477
 """The portal is being moved to another data centre; `Retry-After` says for how long."""
 
 
 def _message(response: Response) -> str:
-    return words(response, "message", "error_description", "error")
+    """HubSpot's words, with the scopes of which it names one to be enough."""
+    message = words(response, "message", "error_description", "error")
+    scopes = _scopes(body_of(response)) if response.status == 403 else []
+    return f"{message} (one of these scopes is missing: {', '.join(scopes)})" if scopes else message
+
+
+def _scopes(body: Any) -> list[str]:
+    """They stand in the context of the answer or of one of its errors, under different names."""
+    answer: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    contexts = [answer.get("context"), *(each.get("context") for each in _errors(answer))]
+    named = ("requiredGranularScopes", "requiredScopes", "missingScopes")
+    lists = (context.get(name) for context in contexts if isinstance(context, dict) for name in named)
+    return list(dict.fromkeys(str(each) for told in lists if isinstance(told, list) for each in told))
+
+
+def _errors(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    told = answer.get("errors")
+    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+def _in_batch(response: Response) -> Fault | None:
+    """What failed in a batch (207). That some inputs are not there is an answer; anything else is none: what failed
+    would else be taken for gone."""
+    body = body_of(response)
+    failed = [each for each in _errors(body if isinstance(body, dict) else {}) if each.get("category") != _NOT_THERE]
+    if not failed:
+        return None
+    kind: FaultClass = "permission" if failed[0].get("category") == "MISSING_SCOPES" else "transient"
+    return Fault(kind, str(failed[0].get("message") or "a part of the batch failed"))
 
 
 def fault(response: Response) -> Fault | None:
-    """Classify an answer; None is a success. A batch's 207 is one: its page function looks at the errors inside."""
+    """Classify an answer; None is a success."""
+    if response.status == 207:
+        return _in_batch(response)
     message = _message(response) if response.status >= 400 else ""
     if response.status == _MOVING:
         return Fault("rate", message)

@@ -45,6 +45,8 @@ RETENTION = timedelta(days=90)
 _GRAIN = timedelta(seconds=2)
 
 _listed = Body("results", after="paging.next.after")
+_batch = Body("results", status="status")
+_UNDONE = frozenset({"PENDING", "PROCESSING", "CANCELED"})
 _found = Body("results", total="total")
 _id = Picker(id=("id", str))
 _merged = Picker(
@@ -117,7 +119,10 @@ class Objects:
             asked = keys[at : at + BATCH]
             body = {"inputs": [{"id": key} for key in asked], "properties": list(names)}
             response = yield _post(f"{self._path}/batch/read", body)
-            rows = {_key(row): row for row in decoded(lambda response=response: _listed.read(response)).rows}  # type: ignore[misc]
+            answer = decoded(lambda response=response: _batch.read(response))  # type: ignore[misc]
+            if answer.told["status"] in _UNDONE:
+                raise Faulted(Fault("transient", f"the batch of {self.kind.path} is {answer.told['status']}"))
+            rows = {_key(row): row for row in answer.rows}
             for key in asked:
                 gone = Delete(self.kind.collection, key, response.sent_at)
                 items += self._items(rows[key], response.sent_at) if key in rows else [gone]
