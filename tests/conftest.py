@@ -137,6 +137,16 @@ async def dsn(template_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def empty_dsn(template_url: str) -> AsyncIterator[str]:
+    """The URL of a database in which nothing is."""
+    name = f"e_{uuid4().hex}"
+    server = _with_database(template_url, "postgres")
+    await _execute(server, f'create database "{name}"')
+    yield _with_database(template_url, name)
+    await _execute(server, f'drop database if exists "{name}" with (force)')
+
+
+@pytest.fixture
 async def db(dsn: str) -> AsyncIterator[Database]:
     """An opened Database on `dsn`."""
     database = await Database.open(dsn, api_size=8, ingest_size=4)

@@ -176,6 +176,24 @@ async def test_the_doctor_says_what_is_wrong(dsn: str) -> None:
     assert "sk_secret" not in away.out + away.err
 
 
+async def test_where_there_is_no_database_none_is_made(tmp_path: Path) -> None:
+    shell = Shell({"HEADRACE_DATA_DIR": str(tmp_path / "data")})
+    for command in (("doctor",), ("keys", "status"), ("doctor", "--after-restore")):
+        told = await shell(*command)
+        assert told.code == 1
+        assert f"there is no database under {tmp_path / 'data'}" in " ".join((told.out + told.err).split())
+        assert not (tmp_path / "data").exists()
+
+
+async def test_a_database_without_tables_is_to_be_migrated(empty_dsn: str) -> None:
+    shell = Shell({"HEADRACE_DATABASE_URL": empty_dsn, "HEADRACE_SECRET_KEY": "0" * 64})
+    for command in (("doctor",), ("keys", "status"), ("keys", "rotate"), ("doctor", "--after-restore")):
+        told = await shell(*command)
+        assert told.code == 1
+        assert "headrace migrate" in told.out + told.err
+        assert "Traceback" not in told.err
+
+
 async def test_the_doctor_names_a_sync_that_nobody_reads(place: Place) -> None:
     await make_sync(place)
     await place.shell("syncs", "watch", "Our account", "--until-complete", "--every", "0.1")

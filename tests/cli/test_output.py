@@ -42,6 +42,19 @@ def test_an_object_within_is_told_by_its_fields_and_one_of_its_own_by_name(capsy
     }
 
 
+def test_a_plan_tells_what_is_known_and_says_what_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    def backfill(requests: int | None, seconds: float | None, exact: bool) -> dict[str, Any]:
+        return {"collection_id": "shop:tag", "requests": requests, "seconds": seconds, "exact": exact}
+
+    backfills = [backfill(1200, 60.5, True), backfill(1, 0.0, False), backfill(None, None, False)]
+    output.plan({"dry_run": True, "backfill": backfills, "purge": [], "affects": []}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "would read shop:tag from the start (1,200 requests, 60.5 s at least)",
+        "would read shop:tag from the start (about 1 request, 0.0 s at least)",
+        "would read shop:tag from the start (nobody can tell how many requests that takes)",
+    ]
+
+
 def collection(**fields: Any) -> dict[str, Any]:
     known = {"phase": "backfill", "records": 0, "records_read": 0, "expected": None, "eta_seconds": None}
     return {"id": "stripe:customer", "lag_seconds": None, "last_error": None, **known, **fields}

@@ -1,9 +1,6 @@
 """Migrations: each once, by one process at a time, refused where the database is not ours to change."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -14,64 +11,52 @@ from headrace.db.migrate import Migration, MigrationRefused, migrate, shipped
 NAMES = [migration.name for migration in shipped()]
 
 
-@pytest.fixture
-async def empty(template_url: str) -> AsyncIterator[str]:
-    """The URL of a database in which nothing is."""
-    name = f"e_{uuid4().hex}"
-    parts = urlsplit(template_url)
-    server = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
-    await server.execute(f'create database "{name}"')
-    yield urlunsplit(parts._replace(path=f"/{name}"))
-    await server.execute(f'drop database "{name}" with (force)')
-    await server.close()
+async def test_everything_is_applied_once(empty_dsn: str) -> None:
+    assert await migrate(empty_dsn) == NAMES
+    assert await migrate(empty_dsn) == []
 
 
-async def test_everything_is_applied_once(empty: str) -> None:
-    assert await migrate(empty) == NAMES
-    assert await migrate(empty) == []
-
-
-async def test_of_many_processes_one_does_the_work(empty: str) -> None:
-    assert sorted(await asyncio.gather(*(migrate(empty) for _ in range(5)))) == [[], [], [], [], NAMES]
+async def test_of_many_processes_one_does_the_work(empty_dsn: str) -> None:
+    assert sorted(await asyncio.gather(*(migrate(empty_dsn) for _ in range(5)))) == [[], [], [], [], NAMES]
 
 
 async def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(
-    empty: str, monkeypatch: pytest.MonkeyPatch
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "shipped", lambda: [Migration("0001_a", "create table a (); select 1 / 0")])
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await migrate(empty)
+        await migrate(empty_dsn)
     monkeypatch.setattr(module, "shipped", lambda: [Migration("0001_a", "create table a ()")])
-    assert await migrate(empty) == ["0001_a"]
+    assert await migrate(empty_dsn) == ["0001_a"]
 
 
-async def test_those_before_one_that_fails_stand(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_those_before_one_that_fails_stand(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Migration("0001_a", "create table a ()")
     monkeypatch.setattr(module, "shipped", lambda: [first, Migration("0002_b", "select 1 / 0")])
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await migrate(empty)
+        await migrate(empty_dsn)
     monkeypatch.setattr(module, "shipped", lambda: [first, Migration("0002_b", "create table b ()")])
-    assert await migrate(empty) == ["0002_b"]
+    assert await migrate(empty_dsn) == ["0002_b"]
 
 
-async def test_a_database_of_a_newer_version_is_refused(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    await migrate(empty)
-    connection = await asyncpg.connect(empty)
+async def test_a_database_of_a_newer_version_is_refused(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await migrate(empty_dsn)
+    connection = await asyncpg.connect(empty_dsn)
     await connection.execute("insert into schema_migrations values ('9999_later', ''::bytea, clock_timestamp())")
     await connection.close()
     with pytest.raises(MigrationRefused, match=r"newer headrace .*9999_later"):
-        await migrate(empty)
+        await migrate(empty_dsn)
 
 
-async def test_a_migration_that_reads_otherwise_is_refused(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    await migrate(empty)
+async def test_a_migration_that_reads_otherwise_is_refused(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await migrate(empty_dsn)
     first, *rest = shipped()
     monkeypatch.setattr(module, "shipped", lambda: [Migration(first.name, first.sql + "\n-- changed"), *rest])
     with pytest.raises(MigrationRefused, match=f"{first.name} in the database is not the one"):
-        await migrate(empty)
+        await migrate(empty_dsn)
 
 
-async def test_a_server_too_old_is_refused(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_too_old_is_refused(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OLDEST_MAJOR", 99)
     with pytest.raises(MigrationRefused, match="needs 99 or newer"):
-        await migrate(empty)
+        await migrate(empty_dsn)

@@ -16,7 +16,11 @@ _UNREACHABLE: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
 
 
 class Unreachable(HeadraceError):
-    """The database does not answer."""
+    """The database does not answer, or there is none."""
+
+
+class Unmigrated(HeadraceError):
+    """The database lacks tables that this version works with."""
 
 
 @asynccontextmanager
@@ -43,7 +47,13 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def connection(settings: Settings) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection to the database that the settings name. Raises Unreachable."""
+    """A connection to the database that the settings name, which must be there. Raises Unreachable, and Unmigrated when
+    the block asks for a table that is not there."""
+    if settings.database_url is None and not (settings.data_dir / "postgres").is_dir():
+        raise Unreachable(
+            f"there is no database under {settings.data_dir}: `headrace serve` makes one at its first start; another "
+            "place is named by --data-dir or HEADRACE_DATA_DIR"
+        )
     async with database_url(settings) as url:
         try:
             conn = await asyncpg.connect(url, timeout=10)
@@ -51,6 +61,8 @@ async def connection(settings: Settings) -> AsyncIterator["asyncpg.Connection[as
             raise Unreachable(f"the database does not answer ({error or type(error).__name__})") from error
         try:
             yield conn
+        except asyncpg.UndefinedTableError as error:
+            raise Unmigrated("the database has not the tables of this version; run `headrace migrate`") from error
         finally:
             await conn.close()
 

@@ -64,7 +64,9 @@ def rate_limit(text: str | None) -> Any:
     try:
         allowed, interval, *concurrent = (int(part) for part in text.split("/"))
     except ValueError:
-        raise typer.BadParameter("is REQUESTS/SECONDS, such as 100/60", param_hint="--rate-limit") from None
+        raise typer.BadParameter(
+            f"{text!r} is not REQUESTS/SECONDS, such as 100/60, or `default`", param_hint="--rate-limit"
+        ) from None
     return {
         "allowed_requests": allowed,
         "interval": interval,
@@ -79,7 +81,7 @@ def number(text: str | None, option: str) -> Any:
     try:
         return float(text) if "." in text else int(text)
     except ValueError:
-        raise typer.BadParameter("is a number or null", param_hint=option) from None
+        raise typer.BadParameter(f"{text!r} is not a number or null", param_hint=option) from None
 
 
 def _scalar(value: str) -> Any:

@@ -102,14 +102,21 @@ def plan(value: Mapping[str, Any], as_json: bool) -> None:
         json_line(value)
         return
     for each in value["backfill"]:
-        requests = f"{'' if each.get('exact') else 'about '}{each['requests']} requests, {each['seconds']} s"
-        print(f"would read {each['collection_id']} from the start ({requests})")
+        print(f"would read {each['collection_id']} from the start ({_cost(each)})")
     for each in value["purge"]:
         print(f"would take {each['records']} records of {each['collection_id']} out of the stream")
     if value.get("affects"):
         print(f"would affect {', '.join(value['affects'])}")
     if not (value["backfill"] or value["purge"] or value.get("affects")):
         print("would change nothing in the stream")
+
+
+def _cost(backfill: Mapping[str, Any]) -> str:
+    requests, seconds = backfill["requests"], backfill["seconds"]
+    if requests is None:
+        return "nobody can tell how many requests that takes"
+    told = f"{'' if backfill['exact'] else 'about '}{requests:,} request{'' if requests == 1 else 's'}"
+    return told if seconds is None else f"{told}, {seconds:,} s at least"
 
 
 def _at(row: Mapping[str, Any], path: str) -> Any:
