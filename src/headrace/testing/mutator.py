@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 
 _TICK_S = 0.02
 
 
-class Mutator:
+class Mutator(ABC):
     """Changes what a server holds. A provider's own says in `change` what one change is; what it does next is decided
     by the seed, through `dice`.
 
@@ -18,9 +19,9 @@ class Mutator:
         self.per_answer = 0
         self.dice = random.Random(f"mutator {seed}")
 
+    @abstractmethod
     def change(self) -> None:
         """One change, or none where nothing can change."""
-        raise NotImplementedError
 
     def before_an_answer(self) -> None:
         for _ in range(self.per_answer):

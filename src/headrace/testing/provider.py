@@ -6,6 +6,7 @@ test's own event loop, or as a process of its own, where `/_control/…` gives w
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
 from time import monotonic, time
 from typing import Any, ClassVar, Literal, Self, TypedDict, Unpack
@@ -39,7 +40,7 @@ class Options(TypedDict, total=False):
     log_size: int
 
 
-class ProviderServer:
+class ProviderServer(ABC):
     """A provider on loopback. `seed` decides everything that looks like chance.
 
     Use it as an async context manager; `base_url` is its address. What it holds is changed by its `mutator`, where it
@@ -69,13 +70,13 @@ class ProviderServer:
 
     # What a provider says for itself.
 
+    @abstractmethod
     def answer(self, call: Call) -> Reply:
         """The provider's answer where nothing is amiss. It must not wait: a page is made at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, kind: Refusal, call: Call, fault: Fault | None = None, reason: str = "") -> Reply:
         """The provider's own words for an error; `reason` names the limit that is used up."""
-        raise NotImplementedError
 
     def allowances(self, call: Call) -> Sequence[Allowance]:
         """What this call counts against under `limits="real"`."""
