@@ -43,6 +43,7 @@ class Held:
     order: tuple[int, datetime]
     slack: timedelta
     parent: str | None
+    partition: str | None
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Copy:
         held = self.held.get(key)
         if held is None:
             self.emitted += raw is not None
-            self.held[key] = Held(raw, order, item.slack, item.parent)
+            self.held[key] = Held(raw, order, item.slack, item.parent, item.partition)
             return []
         if self._same(item.collection, held.raw, raw):
             held.order = max(held.order, order)
@@ -113,7 +114,7 @@ class Copy:
             return [Mention(item.collection, item.id, item.as_of, item.parent)]
         if settled or _later(order, held.order):
             self.emitted += 1
-            self.held[key] = Held(raw, order, item.slack, item.parent)
+            self.held[key] = Held(raw, order, item.slack, item.parent, item.partition)
         return []
 
     def _same(self, collection: str, one: bytes | None, other: bytes | None) -> bool:

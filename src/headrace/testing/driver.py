@@ -31,6 +31,8 @@ from headrace.providers.kit import (
 R = TypeVar("R")
 _RETRIED = frozenset({"rate", "quota", "transient"})
 _SKEW = timedelta(seconds=1.5)
+_REDIRECTS = (301, 302, 307, 308)
+_MOST_REDIRECTS = 5
 
 
 class _Sent(Faulted):
@@ -176,9 +178,20 @@ class Driver:
         if signed.query:
             pairs = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in signed.query)
             url += ("&" if "?" in url else "?") + pairs
+        place = URL(url, encoded=True)
+        for _ in range(_MOST_REDIRECTS):
+            response = await self._exchange(signed, place)
+            led = place.join(URL(response.headers.get("location", ""), encoded=True))
+            follow = response.status in _REDIRECTS and signed.method == "GET" and led.origin() == place.origin()
+            if not follow or led == place or response.status in request.accept:
+                return response
+            place = led
+        return response
+
+    async def _exchange(self, request: Request, place: URL) -> Response:
         sent_at = self.now()
         async with self._session.request(
-            signed.method, URL(url, encoded=True), headers=dict(signed.headers), data=signed.body, allow_redirects=False
+            request.method, place, headers=dict(request.headers), data=request.body, allow_redirects=False
         ) as answer:
             body = await answer.read()
             headers = {name.lower(): value for name, value in answer.headers.items()}

@@ -4,7 +4,8 @@ A law raises `Broken` with what was found. `driver` reads the provider's server 
 functions; `truth` is what that server holds. The laws know nothing of any one provider.
 
     complete           everything that there is comes through the listings, and nothing else: no phantom
-    quiet              a record is the same through every reading: listing, feed, changes, fetch, children
+    quiet              a record is the same through every reading: listing, feed, changes, fetch, children; and a
+                       probe finds it
     resumable          after a crash at any page the reading goes on from its cursor and misses nothing
     converges          read while it changes, then caught up: equal to the account, deletes included
     in order           it does not matter in which order the pages of the changes are taken in
@@ -77,6 +78,7 @@ async def quiet(driver: Driver, truth: Truth, collections: Sequence[str], since:
         changed = await reader.changes_pages(reader.collection(collection_id), since)
         _are_quiet(reader, f"the changes of {collection_id}", changed)
         await _fetch_is_quiet(reader, collection_id)
+        await _probe_is_quiet(reader, collection_id)
         await _children_are_quiet(reader, collection_id)
 
 
@@ -102,6 +104,14 @@ async def _fetch_is_quiet(reader: Reader, collection_id: str) -> None:
         if not isinstance(first, Record):
             raise Broken(f"fetch says that {collection_id} {record_id} is gone; the listing has it")
         _need_same(reader, first, "fetch")
+
+
+async def _probe_is_quiet(reader: Reader, collection_id: str) -> None:
+    if reader.collection(collection_id).probe is None:
+        return
+    for record_id in reader.copy.alive(collection_id):
+        said = await reader.probe(collection_id, record_id)
+        need(not said, f"a probe says that {collection_id} {record_id} is gone; the listing has it")
 
 
 async def _children_are_quiet(reader: Reader, collection_id: str) -> None:

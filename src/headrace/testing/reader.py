@@ -159,6 +159,22 @@ class Reader:
         )
         return page.items
 
+    async def probe(self, collection_id: str, record_id: str) -> list[Item]:
+        """What its collection's Probe says of a record that the copy holds: its Delete, or nothing."""
+        probe, held = self.collection(collection_id).probe, self.copy.held[collection_id, record_id]
+        assert probe is not None
+        assert held.raw is not None
+        version, as_of = held.order
+        record = Record(collection_id, record_id, held.raw, as_of, version=version, parent=held.parent)
+        record.partition = held.partition
+        context = self.driver.context(self.collections, held.partition)
+        page = await self.driver.again(lambda: probe(context, record))
+        need(
+            all(isinstance(item, Delete) and item.id == record_id for item in page.items),
+            f"probing {collection_id} {record_id} gave {page.items!r}",
+        )
+        return page.items
+
     async def begin(self) -> None:
         """Take the present token of each feed of tokens: what a backfill that follows cannot lose."""
         for feed in self.driver.provider.feeds:
@@ -231,26 +247,38 @@ class Reader:
         return bool(collection.changes) or any(collection_id in feed.covers for feed in self.driver.provider.feeds)
 
     async def sweep(self, collections: Sequence[str], between: Between = nothing) -> list[tuple[str, str]]:
-        """Enumerate these collections and take away what is not there any more: confirmed by a fetch where the
-        collection has one, else missed by two whole passes. The ids that were taken away."""
+        """Enumerate these collections and take away what is not there any more: where the provider can be asked for it
+        by itself, what it says is gone, else what two whole passes missed. The ids that were taken away."""
         removed: list[tuple[str, str]] = []
         for listing, carried, partitions in self.listings(collections):
             missed = await self._missed(listing, carried, partitions, between)
-            unsure = [key for key in missed if self.collection(key[0]).fetch is None]
+            listed = await self.driver.partitions(partitions) if missed else []
+            unsure = [key for key in missed if not self._asked(key, listed)]
             again = set(await self._missed(listing, carried, partitions, between)) if unsure else set()
-            for collection_id, record_id in missed:
-                held = self.copy.held[collection_id, record_id]
-                mention = Mention(collection_id, record_id, self.driver.now(), held.parent)
-                if (collection_id, record_id) in unsure:
-                    gone: Item = Delete(collection_id, record_id, self.driver.now())
-                    if (collection_id, record_id) not in again:
-                        continue
+            for key in missed:
+                if key not in unsure:
+                    said = await self._said(*key)
+                elif key in again:
+                    said = [Delete(*key, self.driver.now())]
                 else:
-                    gone = (await self.fetch(mention))[0]
-                self.copy.apply([gone], settled=True)
-                if isinstance(gone, Delete):
-                    removed.append((collection_id, record_id))
+                    continue
+                self.copy.apply(said, settled=True)
+                if any(isinstance(item, Delete) for item in said):
+                    removed.append(key)
         return removed
+
+    def _asked(self, key: tuple[str, str], listed: Sequence[str | None]) -> bool:
+        """Whether the provider can be asked for a record by itself: not in a partition that it does not list."""
+        collection, partition = self.collection(key[0]), self.copy.held[key].partition
+        return (collection.fetch or collection.probe) is not None and (partition is None or partition in listed)
+
+    async def _said(self, collection_id: str, record_id: str) -> list[Item]:
+        """What the provider says of one record: as it is, gone, or nothing."""
+        if self.collection(collection_id).fetch is None:
+            return await self.probe(collection_id, record_id)
+        held = self.copy.held[collection_id, record_id]
+        mention = Mention(collection_id, record_id, self.driver.now(), held.parent)
+        return (await self.fetch(mention))[:1]
 
     async def _missed(
         self, listing: Listing, carried: Sequence[str], partitions: Partitions | None, between: Between

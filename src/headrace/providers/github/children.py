@@ -9,6 +9,7 @@ from headrace.http import Request, Response
 from headrace.providers.github.lists import Rowed, following, read
 from headrace.providers.github.places import CORE, get
 from headrace.providers.github.schemas import schema_of
+from headrace.providers.github.standing import at
 from headrace.providers.kit import (
     Children,
     ChildSet,
@@ -37,8 +38,8 @@ class Below:
 
     `parents` is the parents' list, `at(row)` a parent's path, `path` that of its children, `rows` where they are.
     `reader` reads a child; `key` gives its id where no single field does; where `own`, that is its own below the parent
-    only. `every` is how often all parents are walked: but for a change of the parent nothing tells that its children
-    have changed.
+    only. `one` is where a single child is asked for (`standing.at`). Below, `every` is how often all parents are
+    walked: but for a change of the parent nothing tells that its children have changed.
     """
 
     reader: Reader
@@ -49,6 +50,7 @@ class Below:
     rows: Path | None = None
     own: bool = False
     key: Callable[[Raw], str] | None = None
+    one: str | None = None
 
     def collection(self, partitions: Partitions, every: timedelta | None = None) -> Collection:
         name = self.reader.collection.partition(":")[2]
@@ -58,6 +60,7 @@ class Below:
             listing=Listing(self._along),
             children=Children(self.parents.reader.collection, self._again),
             deletes="parent",
+            probe=None if self.one is None else at(self.one, lambda record, row: self.reader.id_of(row)),
             partitions=partitions,
             sweep_every=every,
             schema=schema_of(name),

@@ -19,7 +19,7 @@ from headrace.providers.github.children import Below
 from headrace.providers.github.lists import Rowed, by_birth, newest, since
 from headrace.providers.github.places import CONDITIONAL, key_of, path_in, team_path
 from headrace.providers.github.schemas import schema_of
-from headrace.providers.kit import Canon, ChangedSince, Collection, Feed, Listing, PageFunction, Partitions
+from headrace.providers.kit import Canon, ChangedSince, Collection, Feed, Listing, PageFunction, Partitions, Probe
 from headrace.providers.kit.rows import Path, Picker, Raw, Reader, decoded
 from headrace.providers.kit.watched import Watched, watch
 
@@ -49,6 +49,7 @@ def collection(
     deletes: Literal["feed", "sweep", "never"] = "sweep",
     every: timedelta | None = None,
     canon: Canon = PLAIN,
+    probe: Probe | None = None,
 ) -> Collection:
     return Collection(
         id=f"github:{name}",
@@ -56,6 +57,7 @@ def collection(
         listing=listing,
         changes=changes,
         deletes=deletes,
+        probe=probe,
         partitions=partitions,
         sweep_every=every,
         canon=canon,
@@ -66,25 +68,32 @@ def collection(
 # ───────────────────── by update: since, or newest first ─────────────────────
 
 
-def _since(name: str, path: str, query: tuple[tuple[str, str], ...] = (), canon: Canon = PLAIN) -> Collection:
-    page = since(Rowed(path, reader(name, created=BORN, updated=UPDATED), query))
+def _since(
+    name: str, path: str, query: tuple[tuple[str, str], ...] = (), *, key: str = "id", canon: Canon = PLAIN
+) -> Collection:
+    """A list that takes `since`. `key` is the field by which one of its objects is asked for."""
+    listed = Rowed(path, reader(name, created=BORN, updated=UPDATED), query, one=f"{path}/{{{key}}}")
+    page = since(listed)
     listing = Listing(page, windowed="updated", order="oldest_first")
-    return collection(name, listing, ChangedSince(page, ordered=True), canon=canon)
+    return collection(name, listing, ChangedSince(page, ordered=True), canon=canon, probe=listed.probe)
 
 
 def _by_update(
     name: str,
     path: str,
-    key: Path = "id",
+    number: str,
     *,
+    key: str | None = None,
     query: tuple[tuple[str, str], ...] = (),
     canon: Canon = PLAIN,
 ) -> Collection:
-    """A list that can be sorted by update, and read whole in the order of birth, in which no row moves."""
-    listed = Rowed(path, reader(name, key, created=BORN, updated=UPDATED), query, own=key != "id")
+    """A list that can be sorted by update, and read whole in the order of birth, in which no row moves. `number` is the
+    field by which one of its objects is asked for, and its id, unless `key` is."""
+    rows = reader(name, key or number, created=BORN, updated=UPDATED)
+    listed = Rowed(path, rows, query, own=key is None, one=f"{path}/{{{number}}}")
     whole = Listing(replace(listed, query=(*query, *OLDEST_FIRST)).whole())
     changes = ChangedSince(newest(listed, "updated", NEWLY_UPDATED))
-    return collection(name, whole, changes, canon=canon, every=DAY)
+    return collection(name, whole, changes, canon=canon, every=DAY, probe=listed.probe)
 
 
 # ────────────────────────────── by birth ──────────────────────────────
@@ -103,27 +112,39 @@ def _by_birth(
     """A list that is found by birth only; what is younger than `lookback` is read again each hour."""
     changes = ChangedSince(page, field="created", lookback=lookback, every=HOUR)
     whole = Listing(page if windowed else listed.whole(), windowed=windowed, order=order, moves=windowed is None)
-    return collection(_name(listed), whole, changes, every=every, canon=canon)
+    return collection(_name(listed), whole, changes, every=every, canon=canon, probe=listed.probe)
 
 
+# A commit is still to be had by its name when no branch leads to it any more: asking for it tells nothing.
 COMMIT = Rowed("/commits", reader("commit", "sha", created="commit.committer.date"), own=True)
-RUN = Rowed("/actions/runs", reader("workflow_run", created=BORN, updated=UPDATED), rows="workflow_runs")
-DEPLOYMENT = Rowed("/deployments", reader("deployment", created=BORN, updated=UPDATED))
-EVENT = Rowed("/issues/events", reader("issue_event", created=BORN))
+RUN = Rowed(
+    "/actions/runs",
+    reader("workflow_run", created=BORN, updated=UPDATED),
+    rows="workflow_runs",
+    one="/actions/runs/{id}",
+)
+DEPLOYMENT = Rowed("/deployments", reader("deployment", created=BORN, updated=UPDATED), one="/deployments/{id}")
+EVENT = Rowed("/issues/events", reader("issue_event", created=BORN), one="/issues/events/{id}")
 
 # ─────────────────────── short lists, read whole by ETag ───────────────────────
 
+# A label and a team are asked for by their names, which change; a workflow is shown after its file was deleted.
 SHORT: tuple[Rowed, ...] = (
-    Rowed("/branches", reader("branch", "name"), own=True),
+    Rowed("/branches", reader("branch", "name"), own=True, one="/branches/{name}"),
     Rowed("/tags", reader("tag", "name"), own=True),
-    Rowed("/releases", reader("release", created=BORN, updated=UPDATED)),
+    Rowed("/releases", reader("release", created=BORN, updated=UPDATED), one="/releases/{id}"),
     Rowed("/labels", reader("label")),
-    Rowed("/milestones", reader("milestone", created=BORN, updated=UPDATED), ALL),
-    Rowed("/comments", reader("commit_comment", created=BORN, updated=UPDATED)),
+    Rowed("/milestones", reader("milestone", created=BORN, updated=UPDATED), ALL, one="/milestones/{number}"),
+    Rowed("/comments", reader("commit_comment", created=BORN, updated=UPDATED), one="/comments/{id}"),
     Rowed("/actions/workflows", reader("workflow", created=BORN, updated=UPDATED), rows="workflows"),
-    Rowed("/environments", reader("environment", created=BORN, updated=UPDATED), rows="environments"),
+    Rowed(
+        "/environments",
+        reader("environment", created=BORN, updated=UPDATED),
+        rows="environments",
+        one="/environments/{name}",
+    ),
     Rowed("/collaborators", reader("collaborator"), (("affiliation", "all"),), own=True),
-    Rowed("/keys", reader("deploy_key", created=BORN)),
+    Rowed("/keys", reader("deploy_key", created=BORN), one="/keys/{id}"),
 )
 OF_ORGANIZATION: tuple[Rowed, ...] = (
     Rowed("/members", reader("member"), own=True),
@@ -142,7 +163,12 @@ def _watched(listed: Rowed) -> Watched:
 
 def _short(listed: Rowed, partitions: Partitions) -> Collection:
     return collection(
-        _name(listed), Listing(listed.whole(), moves=True), partitions=partitions, deletes="feed", every=DAY
+        _name(listed),
+        Listing(listed.whole(), moves=True),
+        partitions=partitions,
+        deletes="feed",
+        every=DAY,
+        probe=listed.probe,
     )
 
 
@@ -160,7 +186,7 @@ FEEDS: tuple[Feed, ...] = (
 PULLS = Rowed("/pulls", reader("pull_request", created=BORN, updated=UPDATED), (*ALL, *OLDEST_FIRST))
 ISSUES = Rowed("/issues", reader("issue", created=BORN, updated=UPDATED), (*ALL, *OLDEST_FIRST))
 TEAMS = OF_ORGANIZATION[2]
-PROJECTS = Rowed("/projectsV2", reader("project", created=BORN, updated=UPDATED))
+PROJECTS = Rowed("/projectsV2", reader("project", created=BORN, updated=UPDATED), one="/projectsV2/{number}")
 
 _project = Picker(owner=("owner.login", Any), number=("number", Any))
 _event = Picker(
@@ -184,12 +210,20 @@ def _event_key(row: Raw) -> str:
     return f"{event}/{node or number or sha or f'{source}@{at}'}"
 
 
-REVIEWS = Below(reader("review", created="submitted_at"), PULLS, path_in, "/reviews")
+REVIEWS = Below(
+    reader("review", created="submitted_at"), PULLS, path_in, "/reviews", one="/pulls/{pull_request_url}/reviews/{id}"
+)
 TIMELINE = Below(
     reader("timeline_event", "event", created=BORN), ISSUES, path_in, "/timeline", own=True, key=_event_key
 )
-JOBS = Below(reader("job", created=BORN), RUN, path_in, "/jobs", (("filter", "all"),), "jobs")
-STATUSES = Below(reader("deployment_status", created=BORN, updated=UPDATED), DEPLOYMENT, path_in, "/statuses")
+JOBS = Below(reader("job", created=BORN), RUN, path_in, "/jobs", (("filter", "all"),), "jobs", one="/actions/jobs/{id}")
+STATUSES = Below(
+    reader("deployment_status", created=BORN, updated=UPDATED),
+    DEPLOYMENT,
+    path_in,
+    "/statuses",
+    one="/deployments/{parent}/statuses/{id}",
+)
 TEAM_MEMBERS = Below(reader("team_member"), TEAMS, team_path, "/members", own=True)
 TEAM_REPOSITORIES = Below(reader("team_repository"), TEAMS, team_path, "/repos", own=True)
 ITEMS = Below(reader("project_item", created=BORN, updated=UPDATED), PROJECTS, _project_path, "/items")
@@ -204,10 +238,10 @@ COLLECTIONS: tuple[Collection, ...] = (
         canon=Canon(volatile=("temp_clone_token",)),
         schema=schema_of("repository"),
     ),
-    _since("issue", "/issues", ALL, ISSUE_CANON),
+    _since("issue", "/issues", ALL, key="number", canon=ISSUE_CANON),
     _since("issue_comment", "/issues/comments"),
     _since("review_comment", "/pulls/comments"),
-    _by_update("pull_request", "/pulls", query=ALL, canon=PULL_CANON),
+    _by_update("pull_request", "/pulls", "number", key="id", query=ALL, canon=PULL_CANON),
     REVIEWS.collection(REPOSITORIES),
     TIMELINE.collection(REPOSITORIES),
     _by_birth(COMMIT, COMMIT.whole("since", "until"), 7 * DAY, windowed="created", every=7 * DAY),
@@ -240,7 +274,7 @@ COLLECTIONS: tuple[Collection, ...] = (
     *(_short(each, ORGANIZATIONS) for each in OF_ORGANIZATION),
     TEAM_MEMBERS.collection(ORGANIZATIONS, HOUR),
     TEAM_REPOSITORIES.collection(ORGANIZATIONS, HOUR),
-    collection("project", Listing(PROJECTS.whole()), partitions=ORGANIZATIONS, every=HOUR),
+    collection("project", Listing(PROJECTS.whole()), partitions=ORGANIZATIONS, every=HOUR, probe=PROJECTS.probe),
     ITEMS.collection(ORGANIZATIONS, 6 * HOUR),
     FIELDS.collection(ORGANIZATIONS, 6 * HOUR),
 )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from headrace.http import Request, Response
 from headrace.providers.github.access import is_limited, message_of
 from headrace.providers.github.places import CORE, get, key_of, path_of
+from headrace.providers.github.standing import at
 from headrace.providers.kit import (
     Context,
     Cursor,
@@ -22,6 +23,7 @@ from headrace.providers.kit import (
     Item,
     Page,
     PageFunction,
+    Probe,
     Record,
     Rows,
     Steps,
@@ -89,13 +91,22 @@ def _excuse(ctx: Context, response: Response) -> Generator[Request, Response, No
 @dataclass(frozen=True, slots=True)
 class Rowed:
     """A list below each repository or organisation: `path` under it, with `query`; `rows` is where its rows are; `own`:
-    its rows' ids are their own within the partition only, whose key then comes before them (`1296269/main`)."""
+    its rows' ids are their own within the partition only, whose key then comes before them (`1296269/main`). `one` is
+    where a single object is asked for (`standing.at`), None: where it cannot be, or where that tells nothing of
+    whether the list still has it."""
 
     path: str
     reader: Reader
     query: tuple[tuple[str, str], ...] = ()
     rows: Path | None = None
     own: bool = False
+    one: str | None = None
+
+    @property
+    def probe(self) -> Probe | None:
+        if self.one is None:
+            return None
+        return at(self.one, lambda record, row: self.record(str(record.partition), row, record.as_of).id)
 
     def request(self, partition: str | None) -> Request:
         return get(path_of(partition) + self.path, *self.query)

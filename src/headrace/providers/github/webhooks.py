@@ -13,19 +13,14 @@ from typing import Any
 
 import orjson
 
-from headrace.http import Request
-from headrace.providers.github.access import is_limited, message_of
-from headrace.providers.github.places import CORE
-from headrace.providers.kit import Context, Delete, Delivery, Fault, Faulted, Hint, NotGenuine, Page, Steps
-from headrace.providers.kit.rows import Picker, decoded
+from headrace.providers.github.standing import gone_at, id_in
+from headrace.providers.kit import Context, Delete, Delivery, Hint, NotGenuine, Page, Steps
 
 _GONE = ("deleted", "transferred", "removed")
 _COMMENTS = {
     "issue_comment": ("github:issue_comment", "issues"),
     "pull_request_review_comment": ("github:review_comment", "pulls"),
 }
-_NOT_THERE = (403, 404, 410, 451)
-_id = Picker(id=("id", Any))
 
 
 def read_webhook(delivery: Delivery, secret: str, now: datetime) -> list[Hint]:
@@ -74,18 +69,6 @@ def look(ctx: Context, hint: Hint) -> Steps:
     transferred), while its repository can be read; what may not be seen hides behind the same answers. Nothing where
     it is there."""
     address = str(hint.address)
-    response = yield Request(address, limit_class=CORE, accept=_NOT_THERE)
-    if response.status < 300:
-        key = decoded(lambda: _id(response.body))[0]
-        return Page([] if str(key) == hint.id else [Delete(hint.collection, hint.id, response.sent_at)])
-    if is_limited(response):
-        raise Faulted(Fault("rate", message_of(response)))
-    if response.status == 403:
-        raise Faulted(Fault("permission", message_of(response)))
-    if hint.collection != "github:repository":
-        above = yield Request("/".join(address.split("/")[:3]), limit_class=CORE, accept=_NOT_THERE)
-        if is_limited(above):
-            raise Faulted(Fault("rate", message_of(above)))
-        if above.status >= 300:
-            return Page()  # the repository is out of sight, and what is in it with it
-    return Page([Delete(hint.collection, hint.id, response.sent_at)])
+    above = "/".join(address.split("/")[:3]) if hint.collection != "github:repository" else None
+    moment = yield from gone_at(address, lambda response: id_in(response) == hint.id, above, address.split("/")[2])
+    return Page([] if moment is None else [Delete(hint.collection, hint.id, moment)])

@@ -13,6 +13,10 @@ def not_found() -> Reply:
     return error(404, "Not Found")
 
 
+def moved(location: str) -> Reply:
+    return Reply.json({"message": "Moved Permanently", "url": location}, 301, (("Location", location),))
+
+
 def bad_credentials() -> Reply:
     return error(401, "Bad credentials")
 

@@ -12,7 +12,8 @@ class Resource:
     object is asked for, None: it cannot be. `order` is the default, and `sorts` what `sort` takes; `descends`: the
     default direction is down. `since` filters by update, `between` by birth (`since`, `until`), `created` by a range of
     births of which at most `cap` are shown. `wrap` is the field that holds the rows. `cursors`: pages go by `after`.
-    `own`: ids are their own below the parent or repository only. `weight` is how many there are in proportion.
+    `single` is where one object is asked for, where that is not below its list. `own`: ids are their own below the
+    parent or repository only. `weight` is how many there are in proportion.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Resource:
     cap: int | None = None
     wrap: str | None = None
     cursors: bool = False
+    single: str | None = None
     own: str | None = None
     weight: float = 1.0
 
@@ -50,7 +52,16 @@ _ALL = (
     Resource("commit", "commits", one="sha", between=True, own="sha", weight=10),
     Resource("issue_event", "issues/events", weight=5),
     Resource("workflow_run", "actions/runs", created=True, cap=1000, wrap="workflow_runs", weight=8),
-    Resource("job", "actions/runs/{}/jobs", parent="workflow_run", address="id", descends=False, wrap="jobs", weight=8),
+    Resource(
+        "job",
+        "actions/runs/{}/jobs",
+        parent="workflow_run",
+        address="id",
+        single="actions/jobs",
+        descends=False,
+        wrap="jobs",
+        weight=8,
+    ),
     Resource("deployment", "deployments", weight=3),
     Resource("deployment_status", "deployments/{}/statuses", parent="deployment", address="id", weight=4),
     Resource("branch", "branches", one="name", order="name", descends=False, own="name", weight=2),

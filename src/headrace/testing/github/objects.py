@@ -276,6 +276,7 @@ MAKERS: dict[str, Callable[[Birth], Json]] = {
         **{
             "state": "APPROVED",
             "body": "Good.",
+            "pull_request_url": f"%API%/repos/%REPO%/pulls/{b.parent.get('number')}",
             "user": b.user,
             "submitted_at": b.at,
             "commit_id": sha(f"pull {b.id}"),

@@ -24,6 +24,9 @@ def _templates(scope: str) -> tuple[tuple[tuple[str, ...], Resource], ...]:
 
 def route(scope: str, segments: list[str]) -> Route | None:
     """The route of a path below a repository or organisation; None where there is none."""
+    for resource in RESOURCES.values():
+        if resource.scope == scope and resource.single == "/".join(segments[:-1]):
+            return Route(resource, None, segments[-1])
     for template, resource in _templates(scope):
         if len(segments) not in (len(template), len(template) + 1):
             continue

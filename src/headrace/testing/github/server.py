@@ -226,8 +226,7 @@ class GithubServer(ProviderServer):
             return answers.not_found()
         path = "/".join(["", "repositories", str(key), *rest])
         location = f"{self.base_url}{path}" + (f"?{call.raw_query}" if call.raw_query else "")
-        moved = {"message": "Moved Permanently", "url": location}
-        return Reply(301, orjson.dumps(moved), (("Location", location),))
+        return answers.moved(location)
 
     def _in(self, call: Call, place: Repository, rest: list[str]) -> Reply:
         if not self._sees(call, place):
@@ -264,7 +263,18 @@ class GithubServer(ProviderServer):
         for thing in place.things[found.resource.name].values():
             if str(thing.data.get(field)) == found.one:
                 return self._shown(call, self.world.shown(place, thing.data, self.base_url))
+        if found.resource.name == "issue" and found.one is not None and found.one.isdigit():
+            return self._former(place, int(found.one))
         return answers.not_found()
+
+    def _former(self, place: Repository, number: int) -> Reply:
+        """An issue that is gone from here (https://docs.github.com/en/rest/issues/issues#get-an-issue)."""
+        if number not in place.former:
+            return answers.not_found()
+        to = place.former[number]
+        if to is None:
+            return answers.error(410, "This issue was deleted")
+        return answers.moved(f"{self.base_url}/repositories/{to[0]}/issues/{to[1]}")
 
     def _list(self, call: Call, place: Repository, found: Route, under: int | None) -> Reply:
         query = dict(call.query)

@@ -50,6 +50,8 @@ class Repository:
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     issues_of: dict[int, int] = field(default_factory=dict)
     """The issue that each pull request is too."""
+    former: dict[int, tuple[int, int] | None] = field(default_factory=dict)
+    """By the numbers of issues that are gone: the repository and number that each was transferred to; None: deleted."""
 
     @property
     def id(self) -> int:
@@ -164,6 +166,8 @@ class World:
         thing = self.get(name, key, repository)
         del place.things[name][key]
         self.changes += 1
+        if name == "issue":
+            place.former[thing.data["number"]] = None
         for child in RESOURCES.values():
             if child.parent == name or (name == "issue" and child.name == "issue_comment"):
                 for below in [k for k, each in place.things[child.name].items() if each.under == key]:
@@ -172,6 +176,16 @@ class World:
             above = "issue" if name == "issue_comment" else "pull_request"
             if thing.under in place.things[above]:
                 self._touch(place, above, place.things[above][thing.under], int(self._now()))
+
+    def transfer(self, key: int, repository: int, to: int) -> Thing:
+        """Transfer an issue to another repository, where it is another one, with an id and number of its own; its old
+        address leads there. The issue that it becomes."""
+        thing = self.get("issue", key, repository)
+        kept = {name: thing.data[name] for name in ("title", "body", "state")}
+        made = self.create("issue", to, **kept)
+        self.delete("issue", key, repository)
+        self.repositories[repository].former[thing.data["number"]] = (to, made.data["number"])
+        return made
 
     def get(self, name: str, key: int, repository: int | None = None) -> Thing:
         found = self.place(name, repository).things[name].get(key)
