@@ -50,6 +50,12 @@ def test_what_is_below_the_level_is_left_out(lines: io.StringIO) -> None:
     assert lines.getvalue() == ""
 
 
+def test_the_pools_tries_to_restore_their_connections_are_not_told_one_by_one(lines: io.StringIO) -> None:
+    log.configure("json", "info", lines)
+    logging.getLogger("asyncpg.pool").warning("Failed to restore the pool connection floor; retrying", exc_info=True)
+    assert lines.getvalue() == ""
+
+
 def test_text_is_for_people(lines: io.StringIO) -> None:
     log.configure("text", "info", lines)
     structlog.get_logger().info("serving", url="http://127.0.0.1:1")

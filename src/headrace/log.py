@@ -60,7 +60,8 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info", strea
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("asyncpg.pool").addFilter(_without_traceback)
+    # A line for each try of each pool to restore its connections: the listener tells of an outage once.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
@@ -69,12 +70,6 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info", strea
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         cache_logger_on_first_use=False,  # a module keeps its logger: it must follow a later call
     )
-
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """The pool says at each try to restore a connection that the database is away: a line of it is enough."""
-    record.exc_info = record.exc_text = None
-    return True
 
 
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -229,25 +229,31 @@ def _app(services: Services) -> FastAPI:
 
 
 class ComeAgain:
-    """Answers 503 to a request that is cancelled before its answer began: a long poll, when the process stops."""
+    """When the process stops: 503 to a request that is cancelled before its answer began (a long poll), and the end to
+    a stream of events, which the browser asks for again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        begun = events = False
 
         async def noting(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, events
             begun = True
+            if message["type"] == "http.response.start":
+                events = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
             await send(message)
 
         try:
             await self._app(scope, receive, noting)
         except asyncio.CancelledError:
-            if begun or scope["type"] != "http":
+            if scope["type"] != "http" or (begun and not events):
                 raise
-            await _STOPPING(scope, receive, send)
+            if events:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await _STOPPING(scope, receive, send)
 
 
 _STOPPING = Response(

@@ -63,6 +63,21 @@ async def test_processes_that_start_at_once_migrate_once_and_make_one_organisati
             await asyncio.gather(*(server.kill() for server in servers))
 
 
+async def test_a_page_that_follows_is_ended_in_order_with_the_process(dsn: str) -> None:
+    async with ServeProcess(database_url=dsn) as server:
+        await server.ready()
+        async with httpx2.AsyncClient(base_url=server.url) as browser:
+            await browser.post("/login", data={"token": server.token})
+            async with browser.stream("GET", "/live") as events:
+                lines = events.aiter_lines()
+                await anext(lines)
+                server.signal(signal.SIGTERM)
+                async with asyncio.timeout(60):
+                    _ = [line async for line in lines]  # to its end, which is none of a connection that broke
+                    assert await server.ended() == 0
+        assert not any("Traceback" in line for line in server.lines)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_stops_in_order_while_syncs_run_and_readers_wait(dsn: str, number: signal.Signals) -> None:
     async with StripeServer(2000, changes_per_s=50) as provider, ServeProcess(database_url=dsn) as server:

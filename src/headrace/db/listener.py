@@ -62,13 +62,14 @@ class Listener:
         while True:
             await self._lost.wait()
             self._connection = None
-            log.warning("database_listener_lost")
+            log.warning("database_lost", reason="its connection to wake-ups ended; it is asked again until it answers")
             pause = 0.1
             while self._connection is None:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 2.0)
                 with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await self._open()
+            log.info("database_back")
             for callbacks in list(self._callbacks.values()):
                 for callback in callbacks:
                     callback("")
