@@ -1,8 +1,11 @@
 """The example of docs/connectors.md is a connector: it runs, keeps the laws, is found by its entry point from outside
 the package, and does what the text says of it."""
 
+import importlib
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,7 @@ from headrace.providers.kit import EVERYTHING, ChildSet, Context, Delete, Provid
 from headrace.providers.kit.checks import drive, walk
 
 TEXT = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text()
-CONNECTOR, CHECK, SERVER, LAWS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-(ENTRY,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+XX
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CTX = Context({}, NOW, frozenset({"mill:sack", "mill:ticket"}))
 SACKS = [{"id": f"s{n}", "made_at": "2026-01-01T00:00:00Z", "changed_at": f"2026-01-0{n}T00:00:00Z"} for n in (1, 2, 3)]
@@ -46,11 +48,19 @@ def page(name: str, rows: list[dict[str, Any]], request: Request) -> Response:
 
 
 @pytest.fixture(scope="module")
-def names() -> dict[str, Any]:
-    names: dict[str, Any] = {"ctx": CTX, "respond": respond}
-    for block in (CONNECTOR, SERVER, LAWS):
-        exec(block, names)
-    return names
+def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the page's files define, each made in a folder that was empty."""
+    folder = tmp_path_factory.mktemp("mill")
+    for name, code in FILES.items():
+        (folder / name).write_text(code)
+    modules = [name.removesuffix(".py") for name in FILES if name.endswith(".py")]
+    sys.path.insert(0, str(folder))
+    try:
+        yield {name: value for module in modules for name, value in vars(importlib.import_module(module)).items()}
+    finally:
+        sys.path.remove(str(folder))
+        for module in modules:
+            sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +70,10 @@ def mill(names: dict[str, Any]) -> Provider:
     return provider
 
 
-def test_the_check_at_the_end_of_the_page_holds(names: dict[str, Any]) -> None:
-    exec(CHECK, names)
+def test_the_page_makes_every_file_that_it_speaks_of(names: dict[str, Any]) -> None:
+    assert FILES.keys() == {"mill_connector.py", "test_pages.py", "mill_server.py", "test_mill.py", "pyproject.toml"}
+    assert re.findall(r"```(?:python|toml)\n", TEXT) == ["```python\n"] * 4 + ["```toml\n"]
+    names["test_the_sacks_are_read_to_the_end"]()
 
 
 def test_changes_and_listing_agree(mill: Provider) -> None:
@@ -119,11 +131,11 @@ async def test_the_example_keeps_the_laws_in_a_hostile_world(names: dict[str, An
 async def test_a_package_of_its_own_is_found_and_followed(
     dsn: str, names: dict[str, Any], mill: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mill_connector.py").write_text(CONNECTOR)
+    (tmp_path / "mill_connector.py").write_text(FILES["mill_connector.py"])
     installed = tmp_path / "mill_connector-1.0.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mill-connector\nVersion: 1.0\n")
-    points = tomllib.loads(ENTRY)["project"]["entry-points"]["headrace.providers"]
+    points = tomllib.loads(FILES["pyproject.toml"])["project"]["entry-points"]["headrace.providers"]
     lines = (f"{name} = {value}" for name, value in points.items())
     (installed / "entry_points.txt").write_text("\n".join(["[headrace.providers]", *lines]))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
