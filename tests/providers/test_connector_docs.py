@@ -19,7 +19,7 @@ from headrace.providers.kit import EVERYTHING, ChildSet, Context, Delete, Provid
 from headrace.providers.kit.checks import drive, walk
 
 TEXT = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text()
-XX
+FILES = dict(re.findall(r"`([a-z_]+\.(?:py|toml))`[.:]\n\n```[a-z]+\n(.*?)```", TEXT, re.DOTALL))
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CTX = Context({}, NOW, frozenset({"mill:sack", "mill:ticket"}))
 SACKS = [{"id": f"s{n}", "made_at": "2026-01-01T00:00:00Z", "changed_at": f"2026-01-0{n}T00:00:00Z"} for n in (1, 2, 3)]
