@@ -80,6 +80,23 @@ def test_a_base_with_a_path_of_its_own_is_not_doubled() -> None:
     assert page.next == {"url": "/repositories/7/issues?page=2"}
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://ghe.example/api/v3/repos/the-mill/wheel/issues?page=2",
+        "/api/v3/repos/the-mill/wheel/issues?page=2",
+        "/repos/the-mill/wheel/issues?page=2",
+        "?page=2",
+    ],
+)
+def test_a_link_may_be_written_without_host_prefix_or_path(link: str) -> None:
+    ctx = Context({"base_url": "https://ghe.example/api/v3"}, NOW, frozenset(), "7/the-mill/wheel")
+    headers = {"link": f'<{link}>; rel="next"'}
+    here = Response(200, b"[]", NOW, headers, "https://ghe.example/api/v3/repos/the-mill/wheel/issues?per_page=100")
+    page, _ = drive(LISTED.whole()(ctx, EVERYTHING, None), lambda request: here)
+    assert page.next == {"url": "/repos/the-mill/wheel/issues?page=2"}
+
+
 def test_keyset_loses_no_row_when_others_move_or_go_while_it_is_read() -> None:
     server = Server([issue(key, key) for key in range(30)])
     turns = iter(range(30))

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from headrace.http import Request, Response
 from headrace.providers.github.access import is_limited, message_of
@@ -53,11 +53,12 @@ def read(ctx: Context, request: Request, rows: Path | None = None) -> Generator[
 
 def following(ctx: Context, response: Response) -> Cursor | None:
     """Where the Link header says that the list goes on. Its path is followed as it is, which may be another one
-    (`/repositories/{id}/…`); its host is not: credentials stay where they belong."""
+    (`/repositories/{id}/…`); its host is not: credentials stay where they belong. What a server behind a proxy writes
+    without a host is meant from where the answer came."""
     url = next_link(response.headers.get("link", ""))
     if url is None:
         return None
-    parts = urlsplit(url)
+    parts = urlsplit(urljoin(response.url, url))
     prefix = urlsplit(str(ctx.properties.get("base_url") or "")).path.rstrip("/")
     return {"url": f"{parts.path.removeprefix(prefix)}?{parts.query}"}
 

@@ -1,8 +1,9 @@
 """Whether an object still stands where it stood, asked for at its own address.
 
 404 says that it is gone or may not be seen, 410 that it was deleted, 301 that it was transferred (followed, it leads to
-an object with another id, or to nothing that may be seen). Each is believed only while the repository or organisation
-itself can be read there, and is the same one: a name that was given up may have been taken by another.
+an object with another id, or to nothing that may be seen) or that its repository was renamed. Each is believed only
+while the repository or organisation itself can be read there, and is the same one: a name that was given up may have
+been taken by another.
 
 Sources: https://docs.github.com/en/rest/issues/issues#get-an-issue,
 https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api ("404 Not Found for an existing
@@ -13,7 +14,7 @@ import re
 from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from headrace.http import Request, Response
 from headrace.providers.github.access import is_limited, message_of
@@ -28,11 +29,11 @@ _id = Picker(id=("id", Any))
 def gone_at(
     path: str, same: Callable[[Response], bool], above: str | None = None, key: str = ""
 ) -> Generator[Request, Response, datetime | None]:
-    """The moment for which GitHub says that what stood at `path` is gone: not to be had there, or by `same` another one
-    by now, while `above` can be read and is the one with the id `key`. None: it is there, or that cannot be told.
+    """The moment for which GitHub says that what stood at `path` is gone: not to be had there, or led on to another one
+    (by `same`), while `above` can be read and is the one with the id `key`. None: it is there, or that cannot be told.
     Raises Faulted where it may not be asked for."""
     response = yield Request(path, limit_class=CORE, accept=_NOT_THERE)
-    if response.status < 300 and same(response):
+    if response.status < 300 and (not _led_on(response, path) or same(response)):
         return None
     if is_limited(response):
         raise Faulted(Fault("rate", message_of(response)))
@@ -45,6 +46,10 @@ def gone_at(
         if place.status >= 300 or id_in(place) != key:
             return None
     return response.sent_at
+
+
+def _led_on(response: Response, path: str) -> bool:
+    return not unquote(urlsplit(response.url).path).endswith(unquote(path))
 
 
 def id_in(response: Response) -> str:
