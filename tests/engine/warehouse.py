@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from aiohttp import web
@@ -21,6 +21,7 @@ from headrace.providers.kit import (
     ChangedSince,
     Collection,
     Context,
+    Counting,
     Cursor,
     Delete,
     Deleted,
@@ -40,6 +41,7 @@ from headrace.providers.kit import (
     Provider,
     Record,
     Steps,
+    Total,
     Window,
 )
 
@@ -125,6 +127,8 @@ class Warehouse:
                 rows = sorted(hall.crates.values(), key=lambda row: (row[by], row["id"]))
                 lo, hi = float(query.get("lo", "-inf")), float(query.get("hi", "inf"))
                 return _paged([row for row in rows if lo <= row[by] < hi], query)
+            case ["count"]:
+                return web.json_response({"total": len(hall.crates)})
             case ["gone"]:
                 lo, hi = float(query["lo"]), float(query["hi"])
                 return _paged([{"id": key, "at": at} for at, key in hall.gone if lo <= at < hi], query)
@@ -195,6 +199,11 @@ def _crates(*more: tuple[str, str]) -> Callable[[Context, Window, Cursor | None]
         return Page([_crate(row, response.sent_at, ctx.partition) for row in body["data"]], _next(body))
 
     return page
+
+
+def _crates_counted(ctx: Context, window: Window) -> Counting:
+    response = yield Request(f"/{ctx.partition}/count")
+    return Total.in_pages(response.json()["total"], PAGE)
 
 
 def _gone(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
@@ -277,7 +286,7 @@ def _fault(response: Response) -> Fault | None:
     return Fault(kinds.get(response.status, "transient"), f"status {response.status}")
 
 
-def depot(settle: timedelta = timedelta(seconds=1)) -> Provider:
+def depot(settle: timedelta = timedelta(seconds=1), windowed: Literal["created"] | None = "created") -> Provider:
     return Provider(
         slug="depot",
         name="Depot",
@@ -289,7 +298,7 @@ def depot(settle: timedelta = timedelta(seconds=1)) -> Provider:
             Collection(
                 "depot:crate",
                 "crate",
-                listing=Listing(_crates(), windowed="created", order="oldest_first"),
+                listing=Listing(_crates(), windowed=windowed, order="oldest_first", count=_crates_counted),
                 changes=(ChangedSince(_crates(("since", "1")), ordered=True, settle=settle),),
                 deleted=Deleted(_gone, timedelta(days=15), settle),
                 deletes="list",

@@ -12,6 +12,7 @@ from headrace.engine.partitions import partitions_of
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.engine.slices import Slices
+from headrace.engine.tally import Tally
 from headrace.errors import ImplementationError
 from headrace.providers.kit import Collection, Page, Provider, Window
 from headrace.stream.items import CheckpointWrite, Record
@@ -72,7 +73,8 @@ class Backfill:
     async def _begin(self) -> None:
         session = self._session
         await session.establish(self.collections)
-        partitions = await partitions_of(session, self._source.partitions, Priority.BACKFILL)
+        tally = Tally()
+        partitions = await partitions_of(session, self._source.partitions, Priority.BACKFILL, tally=tally)
         self.mark.state, self.mark.began = "reading", session.provider_now()
         self.mark.window = self._window()
         self.mark.carries = sorted(self._riders)
@@ -82,7 +84,9 @@ class Backfill:
             self._marks[self._next_number()] = SliceMark(self.mark.window, partition=partition)
         slices = [self._slices.write(number, SliceMark(self.mark.window), remove=True) for number in self._stale]
         slices += [self._slices.write(number, mark) for number, mark in self._marks.items()]
-        await session.note(*self._writes(started_at=session.now()), *slices)
+        rows = self._writes(started_at=session.now())
+        rows[0].requests = tally.take()
+        await session.note(*rows, *slices)
 
     def _window(self) -> Window:
         """What is asked for: not what the age limit leaves out, where the provider can filter by the time that tells a

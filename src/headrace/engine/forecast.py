@@ -5,8 +5,9 @@ made yet, or of a backfill that is asked for.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import structlog
 
@@ -15,15 +16,20 @@ from headrace.engine.access import Access
 from headrace.engine.backfill import listed_in
 from headrace.engine.bucket import Window as Limit
 from headrace.engine.limits import Override, SyncLimit, counted
+from headrace.engine.partitions import every_partition
 from headrace.engine.plan import Backfilling, Plan, priced
+from headrace.engine.tally import Tally
 from headrace.engine.transport import Priority, ReadFailed, Transport
-from headrace.http import Request
-from headrace.providers.kit import Context, Total
+from headrace.http import Request, Response
+from headrace.providers.kit import Context, Partitions, Total
+
+R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
-MOST_COUNTED = 25
-"""So many collections are counted for one plan; the others are judged by their last backfill."""
+MOST_COUNTS = 60
+"""So many counts are asked for one plan, one for each partition of a collection; what would take more is judged by the
+last backfill."""
 PATIENCE_S = 10.0
 
 
@@ -58,10 +64,11 @@ class Forecast:
 
     async def _totals(self, backfill: Iterable[Backfilling]) -> dict[str, Total]:
         """What the provider tells of these, by collection."""
-        countable = [each for each in backfill if self._counts(each)][:MOST_COUNTED]
-        tasks = [asyncio.create_task(self._total(each)) for each in countable]
-        if not tasks:
+        countable = [each for each in backfill if self._counts(each)]
+        if not countable:
             return {}
+        counting = _Counting(self.transport, self.access, self.sync, MOST_COUNTS)
+        tasks = [asyncio.create_task(counting.total(each)) for each in countable]
         try:
             await asyncio.wait(tasks, timeout=PATIENCE_S)
         finally:
@@ -79,25 +86,67 @@ class Forecast:
         provider = self.access.provider
         if provider.collection(each.collection_id) is None or each.requests == 0:
             return False
-        source = listed_in(provider, each.collection_id)
-        return source.partitions is None and source.listing is not None and source.listing.count is not None
-
-    async def _total(self, each: Backfilling) -> Total | None:
-        provider = self.access.provider
         listing = listed_in(provider, each.collection_id).listing
-        assert listing is not None
-        assert listing.count is not None
-        context = Context(
-            self.access.public_properties(),
-            self.transport.provider_now(self.access),
-            provider.reads([each.collection_id]),
-        )
-        return await self.transport.run(self.access, self.sync, listing.count(context, each.window), Priority.MUTATION)
+        return listing is not None and listing.count is not None
 
     def _limits(self, sync: Sync) -> list[Limit]:
         """The windows that count every request of the sync as it would be."""
         known = counted(self.access, SyncLimit.of(sync), Request("/"), self.override)
         return [Limit.of(*limit) for limit in known.published.values()]
+
+
+class _Counting:
+    """The counts of one plan. The partitions that several collections share are listed once."""
+
+    def __init__(self, transport: Transport, access: Access, sync: Sync | None, most: int) -> None:
+        self._transport = transport
+        self._access = access
+        self._sync = sync
+        self._left = most
+        self._listed: dict[Partitions, tuple[list[str], int]] = {}
+        self._listing = asyncio.Lock()
+
+    async def total(self, each: Backfilling) -> Total | None:
+        """Of the collection with all its partitions, the requests of their list included; None where it is not told.
+        Raises ReadFailed."""
+        collection = listed_in(self._access.provider, each.collection_id)
+        assert collection.listing is not None
+        assert collection.listing.count is not None
+        keys: Sequence[str | None] = [None]
+        requests = 0
+        if collection.partitions is not None:
+            keys, requests = await self._partitions(collection.partitions)
+        if len(keys) > self._left:
+            return None
+        self._left -= len(keys)
+        totals = [Total(0, requests)]
+        for key in keys:
+            context = self._context(each.collection_id, key)
+            total = await self._run(collection.listing.count(context, each.window))
+            if total is None:
+                return None
+            totals.append(total)
+        records = sum(total.records for total in totals)
+        return Total(records, sum(total.requests for total in totals), all(total.exact for total in totals))
+
+    async def _partitions(self, source: Partitions) -> tuple[list[str], int]:
+        """Their ids, and the requests that listing them takes."""
+        async with self._listing:
+            if source not in self._listed:
+                tally = Tally()
+                found = await self._run(tally.counting(every_partition(source, self._context(None, None))))
+                self._listed[source] = found, tally.take()
+            return self._listed[source]
+
+    def _context(self, collection_id: str | None, partition: str | None) -> Context:
+        provider = self._access.provider
+        reads = provider.reads([] if collection_id is None else [collection_id])
+        return Context(
+            self._access.public_properties(), self._transport.provider_now(self._access), reads, partition=partition
+        )
+
+    async def _run(self, steps: Generator[Request, Response, R]) -> R:
+        return await self._transport.run(self._access, self._sync, steps, Priority.MUTATION)
 
 
 def least_seconds(requests: int, limits: Iterable[Limit]) -> float:

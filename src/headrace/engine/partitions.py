@@ -1,13 +1,16 @@
 """The partitions of a collection: repositories, bases, objects that are read one by one. They come and go."""
 
+from collections.abc import Generator
 from datetime import datetime, timedelta
 
 from headrace.engine.checkpoints import Span
 from headrace.engine.pace import Priority
 from headrace.engine.session import Session
+from headrace.engine.tally import Tally
 from headrace.engine.transport import ReadFailed
 from headrace.errors import ImplementationError
-from headrace.providers.kit import Cursor, FaultClass, Partitions, Window
+from headrace.http import Request, Response
+from headrace.providers.kit import Context, Cursor, FaultClass, Partitions, Window
 
 KEPT = timedelta(minutes=1)
 """How long a list of partitions serves the readings of changes: so late a new one is noticed."""
@@ -16,23 +19,35 @@ REFUSALS: frozenset[FaultClass] = frozenset({"gone", "permission", "bad", "confi
 
 
 async def partitions_of(
-    session: Session, source: Partitions | None, priority: Priority, *, kept: timedelta = timedelta(0)
+    session: Session,
+    source: Partitions | None,
+    priority: Priority,
+    *,
+    kept: timedelta = timedelta(0),
+    tally: Tally | None = None,
 ) -> list[str | None]:
-    """The ids of all partitions, as they were at most `kept` ago; `[None]` where there are none. Raises ReadFailed,
-    Stopped."""
+    """The ids of all partitions, as they were at most `kept` ago; `[None]` where there are none. What is asked for it
+    is counted by `tally`. Raises ReadFailed, Stopped."""
     if source is None:
         return [None]
     known = session.partitions.get(source)
     if known is not None and session.now() - known[0] < kept:
         return list(known[1])
-    found: dict[str | None, None] = {}
-    cursor: Cursor | None = None
     now = session.now()
+    steps = every_partition(source, session.context())
+    found: list[str | None] = [*await session.run(steps if tally is None else tally.counting(steps), priority)]
+    session.partitions[source] = (now, found)
+    return list(found)
+
+
+def every_partition(source: Partitions, context: Context) -> Generator[Request, Response, list[str]]:
+    """The ids of all partitions, page after page."""
+    found: dict[str, None] = {}
+    cursor: Cursor | None = None
     while True:
-        pairs, given = await session.run(source.page(session.context(), cursor), priority)
+        pairs, given = yield from source.page(context, cursor)
         found.update((key, None) for key, _ in pairs)
         if given is None:
-            session.partitions[source] = (now, list(found))
             return list(found)
         if given == cursor:
             raise ImplementationError(f"the page of partitions gave the cursor {given!r} that it was asked with")
