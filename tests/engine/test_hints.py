@@ -3,12 +3,14 @@ is to be forgotten is erased."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from holding import Holding, holding_at
 
 from headrace.db.pool import Database
-from headrace.engine import hints
+from headrace.engine import aside, hints
 from headrace.providers.github import GITHUB
 from headrace.providers.github import access as github
 from headrace.providers.hubspot import HUBSPOT
@@ -51,11 +53,21 @@ async def waiting(held: Holding) -> int:
     return count
 
 
+async def looked_at(held: Holding, key: str) -> None:
+    """Wait until it was looked at, and nothing had changed."""
+
+    async def looked() -> bool:
+        return bool(await held.db.api.fetchval("select looks from set_aside where upstream_id = $1", key))
+
+    await held.until(looked)
+
+
 async def gone(held: Holding, collection: str, key: str) -> None:
-    """Wait until the record is held as deleted, and nothing is left to be fetched."""
+    """Wait until the record is held as deleted, and is not left to be fetched."""
 
     async def is_gone() -> bool:
-        return not await waiting(held) and any(
+        still = await held.db.api.fetchval("select count(*) from set_aside where upstream_id = $1", key)
+        return not still and any(
             record.upstream_id == key and record.deleted for record in await held.records(collection)
         )
 
@@ -90,11 +102,39 @@ async def test_who_is_still_there_is_not_erased(db: Database) -> None:
     ):
         before = await held.copy(CONTACT)
         await told(held, Hint(CONTACT, min(before), forgotten=True))
+        await looked_at(held, min(before))
+        assert await held.copy(CONTACT) == before
 
-        async def looked() -> bool:
+
+async def test_what_does_not_show_yet_is_looked_at_again(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The webhook may come before the provider's own reads know of the change."""
+    monkeypatch.setattr(aside, "LOOKS", (timedelta(seconds=0.3),) * 1_000)
+    async with (
+        HubspotServer({"contacts": 5}) as server,
+        held_at(db, server.base_url, CONTACT, HUBSPOT, hubspot.PRIVATE_APP, {"token": "pat-1"}) as held,
+    ):
+        key = min(await held.copy(CONTACT))
+        await told(held, Hint(CONTACT, key))
+        await looked_at(held, key)
+        server.portal.erase("contacts", int(key))
+        await gone(held, CONTACT, key)
+
+
+async def test_what_never_shows_is_not_looked_at_for_ever(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "LOOKS", (timedelta(0),) * 3)
+    async with (
+        HubspotServer({"contacts": 5}) as server,
+        held_at(db, server.base_url, CONTACT, HUBSPOT, hubspot.PRIVATE_APP, {"token": "pat-1"}) as held,
+    ):
+        before = await held.copy(CONTACT)
+        asked = len(server.log.find("*/contacts/batch/read"))
+        await told(held, Hint(CONTACT, min(before)))
+
+        async def left() -> bool:
             return not await waiting(held)
 
-        await held.until(looked)
+        await held.until(left)
+        assert len(server.log.find("*/contacts/batch/read")) - asked >= 4
         assert await held.copy(CONTACT) == before
 
 
@@ -143,11 +183,7 @@ async def test_what_hides_with_its_repository_is_not_taken_for_deleted(db: Datab
             held,
             Hint("github:issue", str(key), f"/repositories/{place.id}/issues/{number}"),
         )
-
-        async def looked() -> bool:
-            return not await waiting(held)
-
-        await held.until(looked)
+        await looked_at(held, str(key))
         assert await held.copy("github:issue") == before
 
 

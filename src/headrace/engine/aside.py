@@ -1,7 +1,8 @@
 """What was set aside is tried again, with back-off, and what a webhook named is fetched, while everything else goes
 on."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 
@@ -18,8 +19,11 @@ from headrace.stream.read import get_record
 
 SQL = load(__package__, "intake.sql")
 ASIDE, NEXT_ASIDE, PUT_BACK = SQL.aside, SQL.next_aside, SQL.put_back
+LOOK_AGAIN, NUMBER_HELD = SQL.look_again, SQL.number_held
 
 CHUNK = 50
+LOOKS = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
+"""After which pause what a webhook named is looked at again, the first, second, … time, while nothing has changed."""
 MENDED = Origin(Priority.SWEEP, changing=True, follow=True)
 
 
@@ -57,14 +61,32 @@ class Aside:
         pool = session.services.db.ingest
         reads = sorted(session.reads)
         for row in await pool.fetch(ASIDE, fence.stream_id, fence.sync_id, reads, session.now(), CHUNK):
+            before = await self._number(row)
             items = await self._read(row)
             if items:
                 await self._intake.take(items, [], origin=MENDED)
-                if row["forget"]:
-                    await self._forget(row, items)
+            forgotten = row["forget"] and await self._forget(row, items)
+            # What was set aside, or named, anew has another moment, and stays as it is.
             key = (fence.stream_id, fence.sync_id, row["collection_id"], row["what"], row["upstream_id"])
-            await pool.execute(PUT_BACK, *key, row["retry_at"])  # what was set aside anew has another moment, and stays
+            settled = not row["hint"] or forgotten or await self._number(row) != before
+            if settled or row["looks"] >= len(LOOKS):
+                await pool.execute(PUT_BACK, *key, row["retry_at"])
+            else:
+                await pool.execute(LOOK_AGAIN, *key, row["retry_at"], session.now() + LOOKS[row["looks"]])
         await self.load()
+
+    async def _number(self, row: asyncpg.Record) -> int | None:
+        """The number of the last change of what a webhook named. While it stays, the webhook may have come before the
+        change shows."""
+        if not row["hint"]:
+            return None
+        number: int | None = await self._session.services.db.ingest.fetchval(
+            NUMBER_HELD, self._session.fence.stream_id, self._record_id(row)
+        )
+        return number
+
+    def _record_id(self, row: asyncpg.Record) -> UUID:
+        return record_id(record_namespace(self._session.fence.sync_id, row["collection_id"]), row["upstream_id"])
 
     async def _read(self, row: asyncpg.Record) -> list[Item]:
         """What it is now; nothing when it was set aside again."""
@@ -77,13 +99,13 @@ class Aside:
         priority = Priority.CHANGES if row["hint"] else Priority.SWEEP
         return await fetcher.fetch_one(collection_id, upstream_id, row["parent_id"], priority)
 
-    async def _forget(self, row: asyncpg.Record, items: list[Item]) -> None:
-        """Erase what was stored of a record that the provider was told to forget, if it is gone there."""
+    async def _forget(self, row: asyncpg.Record, items: list[Item]) -> bool:
+        """Erase what was stored of a record that the provider was told to forget; False where it is not gone there."""
         named = (row["collection_id"], row["upstream_id"])
-        if named in {(each.collection, each.id) for each in items if isinstance(each, Delete)}:
-            fence = self._session.fence
-            key = record_id(record_namespace(fence.sync_id, named[0]), named[1])
-            await erase(self._session.services.db, fence.stream_id, key)
+        if named not in {(each.collection, each.id) for each in items if isinstance(each, Delete)}:
+            return False
+        await erase(self._session.services.db, self._session.fence.stream_id, self._record_id(row))
+        return True
 
     async def _children(self, collection_id: str, parent_id: str) -> list[Item]:
         """The children of a parent, and the parent as it is held; a parent that is not held any more has none."""

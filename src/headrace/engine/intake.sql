@@ -35,7 +35,7 @@ where stream_id = $1 and sync_id = $2 and collection_id = $3 and what = $4 and u
 
 -- name: aside
 -- What is set aside and due to be tried again, oldest first.
-select collection_id, what, upstream_id, parent_id, attempts, retry_at, hint, forget from set_aside
+select collection_id, what, upstream_id, parent_id, attempts, retry_at, hint, forget, looks from set_aside
 where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and retry_at <= $4 and what <> 'partition'
 order by retry_at limit $5
 
@@ -61,10 +61,20 @@ insert into set_aside
   (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at, hint, forget)
 values ($1, $2, $3, 'record', $4, $5, 'a webhook named it', 0, $6, $6, true, $7)
 on conflict (stream_id, sync_id, collection_id, what, upstream_id)
-do update set retry_at = excluded.retry_at, hint = true, forget = set_aside.forget or excluded.forget,
+do update set retry_at = excluded.retry_at, hint = true, forget = set_aside.forget or excluded.forget, looks = 0,
   parent_id = coalesce(excluded.parent_id, set_aside.parent_id)
 
+-- name: look_again
+-- What a webhook named is looked at again at $7, unless it was set aside, or named, anew meanwhile.
+update set_aside set looks = looks + 1, retry_at = $7
+where stream_id = $1 and sync_id = $2 and collection_id = $3 and what = $4 and upstream_id = $5 and retry_at = $6
+
+-- name: number_held
+-- The number of a record's last change; none where it is not held.
+select updated_idx from records where stream_id = $1 and record_id = $2
+
 -- name: still_put_off
--- How many records that were put off at $4 or before are still to be fetched.
+-- How many records that were put off at $4 or before are still to be fetched for the first time.
 select count(*) from set_aside
-where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and attempts = 0 and first_at <= $4
+where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and attempts = 0 and looks = 0
+  and first_at <= $4
