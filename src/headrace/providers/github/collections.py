@@ -3,6 +3,7 @@
 Per repository, but for those of organisations and of the account. How each is read stands in docs/providers/github.md.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -16,10 +17,23 @@ from headrace.providers.github.account import (
     user_pages,
 )
 from headrace.providers.github.children import Below
+from headrace.providers.github.counts import counted
 from headrace.providers.github.lists import Rowed, by_birth, newest, since
 from headrace.providers.github.places import CONDITIONAL, key_of, path_in, team_path
 from headrace.providers.github.schemas import schema_of
-from headrace.providers.kit import Canon, ChangedSince, Collection, Feed, Listing, PageFunction, Partitions, Probe
+from headrace.providers.kit import (
+    Canon,
+    ChangedSince,
+    Collection,
+    Context,
+    Counting,
+    Feed,
+    Listing,
+    PageFunction,
+    Partitions,
+    Probe,
+    Window,
+)
 from headrace.providers.kit.rows import Path, Picker, Raw, Reader, decoded
 from headrace.providers.kit.watched import Watched, watch
 
@@ -91,7 +105,8 @@ def _by_update(
     field by which one of its objects is asked for, and its id, unless `key` is."""
     rows = reader(name, key or number, created=BORN, updated=UPDATED)
     listed = Rowed(path, rows, query, own=key is None, one=f"{path}/{{{number}}}")
-    whole = Listing(replace(listed, query=(*query, *OLDEST_FIRST)).whole())
+    by_age = replace(listed, query=(*query, *OLDEST_FIRST))
+    whole = Listing(by_age.whole(), count=counted(by_age))
     changes = ChangedSince(newest(listed, "updated", NEWLY_UPDATED))
     return collection(name, whole, changes, canon=canon, every=DAY, probe=listed.probe)
 
@@ -108,10 +123,14 @@ def _by_birth(
     order: Literal["newest_first", "unknown"] = "unknown",
     every: timedelta = DAY,
     canon: Canon = PLAIN,
+    count: Callable[[Context, Window], Counting] | None = None,
 ) -> Collection:
     """A list that is found by birth only; what is younger than `lookback` is read again each hour."""
     changes = ChangedSince(page, field="created", lookback=lookback, every=HOUR)
-    whole = Listing(page if windowed else listed.whole(), windowed=windowed, order=order, moves=windowed is None)
+    if windowed is None:
+        whole = Listing(listed.whole(), order=order, moves=True, count=counted(listed))
+    else:
+        whole = Listing(page, windowed=windowed, order=order, count=count)
     return collection(_name(listed), whole, changes, every=every, canon=canon, probe=listed.probe)
 
 
@@ -164,7 +183,7 @@ def _watched(listed: Rowed) -> Watched:
 def _short(listed: Rowed, partitions: Partitions) -> Collection:
     return collection(
         _name(listed),
-        Listing(listed.whole(), moves=True),
+        Listing(listed.whole(), moves=True, count=counted(listed)),
         partitions=partitions,
         deletes="feed",
         every=DAY,
@@ -244,7 +263,14 @@ COLLECTIONS: tuple[Collection, ...] = (
     _by_update("pull_request", "/pulls", "number", key="id", query=ALL, canon=PULL_CANON),
     REVIEWS.collection(REPOSITORIES),
     TIMELINE.collection(REPOSITORIES),
-    _by_birth(COMMIT, COMMIT.whole("since", "until"), 7 * DAY, windowed="created", every=7 * DAY),
+    _by_birth(
+        COMMIT,
+        COMMIT.whole("since", "until"),
+        7 * DAY,
+        windowed="created",
+        every=7 * DAY,
+        count=counted(COMMIT, "since", "until"),
+    ),
     _by_birth(EVENT, newest(EVENT, "created"), DAY, every=7 * DAY, canon=Canon(volatile=("issue",))),
     _by_birth(RUN, by_birth(RUN), 3 * DAY, windowed="created", order="newest_first", canon=RUN_CANON),
     JOBS.collection(REPOSITORIES),

@@ -131,13 +131,17 @@ class Rowed:
         """All of it, along the Link header; `between` names the parameters of a window's two ends, if there are any."""
 
         def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
-            ends = ((name, stamp(end)) for name, end in zip(between, (window.lo, window.hi), strict=False) if end)
-            begin = self.request(ctx.partition).with_query(*ends)
+            begin = self.request(ctx.partition).with_query(*ends(window, between))
             found = yield from read(ctx, begin if cursor is None else at_url(begin, cursor["url"]), self.rows)
             records = self.records(ctx, found)
             return Page(_items(records, window, "created") if between else [*records], next=found.next)
 
         return page
+
+
+def ends(window: Window, between: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The parameters of the window's two ends, as far as it has them and the list takes them."""
+    return [(name, stamp(end)) for name, end in zip(between, (window.lo, window.hi), strict=False) if end]
 
 
 def _items(records: list[Record], window: Window, time: str = "updated") -> list[Item]:

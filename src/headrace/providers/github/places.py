@@ -16,7 +16,8 @@ from headrace.providers.kit.rows import Picker, Raw, decoded
 CORE = "core"
 """The limit class of what the hourly budget counts: all requests but conditional ones that are answered 304."""
 CONDITIONAL = "conditional"
-SIZE = ("per_page", "100")
+LARGEST_PAGE = 100
+SIZE = ("per_page", str(LARGEST_PAGE))
 
 
 def get(path: str, *query: tuple[str, str]) -> Request:

@@ -109,13 +109,17 @@ _PARAMETER = r";\s*([\w*!#$&+.^`|~-]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\",;\s]*
 _LINK = re.compile(rf"<([^>]*)>\s*((?:{_PARAMETER})*)")
 
 
-def next_link(header: str) -> str | None:
-    """The target of the link whose relation types include `next`."""
+def linked(header: str, relation: str) -> str | None:
+    """The target of the link of a Link header whose relation types include this one."""
     for link in _LINK.finditer(header):
         for name, value in re.findall(_PARAMETER, link.group(2)):
-            if name.lower() == "rel" and "next" in value.strip('"').lower().split():
+            if name.lower() == "rel" and relation in value.strip('"').lower().split():
                 return link.group(1)
     return None
+
+
+def next_link(header: str) -> str | None:
+    return linked(header, "next")
 
 
 def at_url(request: Request, url: str) -> Request:
