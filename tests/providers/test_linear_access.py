@@ -54,8 +54,10 @@ def test_an_error_is_told_by_its_code_whatever_the_status(reply: Any, kind: str)
     assert fault.kind == kind
 
 
-def test_a_limit_lasts_until_the_reset_of_the_bucket_that_is_empty() -> None:
-    limited = sent(answers.too_many(), x_ratelimit_complexity_remaining="0", x_ratelimit_complexity_reset=MS)
+@pytest.mark.parametrize("bucket", ["endpoint_requests", "requests", "complexity"])
+def test_a_limit_lasts_until_the_reset_of_the_bucket_that_is_empty(bucket: str) -> None:
+    empty = {f"x_ratelimit_{bucket}_remaining": "0", f"x_ratelimit_{bucket}_reset": MS}
+    limited = sent(answers.too_many(), **empty)
     too_many = LIMITS.too_many(limited)
     assert too_many is not None
     assert too_many.retry_after_s == 90.0
@@ -173,7 +175,9 @@ def test_a_webhook_must_be_signed_and_fresh() -> None:
 
     removed = delivered(NOW, action="remove", type="ProjectUpdate", data={"id": "u1"})
     assert LINEAR.hook.read(removed, "s", NOW) == [Hint("linear:project_update", "u1")]
-    by_no_id = delivered(NOW, action="remove", type="Comment", data={"id": "c1"})
+    comment = delivered(NOW, action="remove", type="Comment", data={"id": "c1"})
+    assert LINEAR.hook.read(comment, "s", NOW) == [Hint("linear:comment", "c1")]
+    by_no_id = delivered(NOW, action="remove", type="AuditEntry", data={"id": "c1"})
     assert LINEAR.hook.read(by_no_id, "s", NOW) == []
     assert LINEAR.hook.read(delivered(NOW), "s", NOW) == []
     for wrong in (delivered(NOW, "t"), delivered(NOW - timedelta(minutes=2)), Delivery({}, b"{}")):

@@ -47,6 +47,6 @@ def test_every_connection_is_a_collection_but_searches_and_inboxes(schema: Graph
     listed = {name for name, field in schema.query_type.fields.items() if str(field.type).endswith("Connection!")}
     left_out = {
         *("administrableTeams", "attachmentsForURL", "issueSearch", "issueFigmaFileKeySearch"),
-        *("notifications", "notificationSubscriptions", "integrationTemplates"),
+        *("notifications", "notificationSubscriptions"),
     }
     assert listed - {each.field for each in TYPES} == left_out

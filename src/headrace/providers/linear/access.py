@@ -175,7 +175,7 @@ def _too_many(response: Response) -> TooMany | None:
     if response.status != 429 and not (response.status in (200, 400) and "RATELIMITED" in _codes(response)):
         return None
     wait = retry_after_s(response)
-    for bucket in ("requests", "complexity"):
+    for bucket in ("endpoint-requests", "requests", "complexity"):
         if wait is None and response.headers.get(f"x-ratelimit-{bucket}-remaining") == "0":
             wait = _reset_s(response, bucket)
     return TooMany(60.0 if wait is None else wait)

@@ -35,7 +35,7 @@ def _unfiltered(name: str, field: str, one: str | None = None) -> Type:
 
 TYPES: tuple[Type, ...] = (
     Type("issue", "issues", "issue", trashed=True),
-    Type("comment", "comments"),
+    Type("comment", "comments", "comment"),
     Type("project", "projects", "project", trashed=True),
     Type("project_milestone", "projectMilestones", "projectMilestone"),
     Type("project_update", "projectUpdates", "projectUpdate"),
@@ -75,7 +75,8 @@ TYPES: tuple[Type, ...] = (
     _unfiltered("agent_session", "agentSessions", "agentSession"),
     Type("agent_skill", "agentSkills", "agentSkill"),
     _unfiltered("integration", "integrations", "integration"),
-    _unfiltered("organization_invite", "organizationInvites"),
+    _unfiltered("integration_template", "integrationTemplates", "integrationTemplate"),
+    _unfiltered("organization_invite", "organizationInvites", "organizationInvite"),
     _unfiltered("time_schedule", "timeSchedules", "timeSchedule"),
     _unfiltered("triage_responsibility", "triageResponsibilities", "triageResponsibility"),
     _unfiltered("webhook", "webhooks", "webhook"),
