@@ -80,6 +80,49 @@ def test_a_base_with_a_path_of_its_own_is_not_doubled() -> None:
     assert page.next == {"url": "/repositories/7/issues?page=2"}
 
 
+@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("most", [25, 50])
+def test_pages_that_take_too_long_are_read_in_halves_and_no_row_is_left_out(status: int, most: int) -> None:
+    server = Server([issue(key, key) for key in range(230)])
+    asked = []
+
+    def respond(request: Request) -> Response:
+        size = int(dict(request.query)["per_page"])
+        asked.append(size)
+        server.size = size
+        return answer({"message": "Server Error"}, status) if size > most else server(request)
+
+    assert ids(walk(LISTED.whole(), CTX, EVERYTHING, respond)) == [str(key) for key in range(230)]
+    assert asked.count(100) == 1  # those that follow keep the size that went
+
+
+def test_in_the_midst_of_a_list_the_halves_begin_where_the_page_does() -> None:
+    server = Server([issue(key, key) for key in range(400)])
+    slow = []
+
+    def respond(request: Request) -> Response:
+        query = dict(request.query)
+        server.size = int(query["per_page"])
+        if server.size == 100 and query.get("page") == "3":
+            slow.append(query)
+            return answer({"message": "Server Error"}, 502)
+        return server(request)
+
+    assert ids(walk(LISTED.whole(), CTX, EVERYTHING, respond)) == [str(key) for key in range(400)]
+    assert slow
+
+
+def test_a_server_that_is_away_is_a_fault_that_passes() -> None:
+    steps = LISTED.whole()(CTX, EVERYTHING, None)
+    request = next(steps)
+    while 502 in request.accept:
+        request = steps.send(answer({}, 502))
+    assert dict(request.query)["per_page"] == "25"
+    fault = GITHUB.fault(answer({}, 502))
+    assert fault is not None
+    assert fault.kind == "transient"
+
+
 @pytest.mark.parametrize(
     "link",
     [
@@ -253,7 +296,8 @@ def test_the_first_list_of_repositories_that_is_allowed_is_read(
         return answer({"repositories": rows} if "installation" in allowed else rows)
 
     steps: Any = REPOSITORIES.page(Context(properties, NOW), None)
-    (pairs, following), _ = drive(steps, respond)  # type: ignore[misc]
+    found: Any = drive(steps, respond)[0]
+    pairs, following = found
     assert pairs == [("7/the-mill/wheel", "the-mill/wheel")]
     assert following is None
     assert seen == asked

@@ -33,6 +33,8 @@ from headrace.providers.kit.pagers import at_url, next_link
 from headrace.providers.kit.rows import Body, Path, Reader, decoded
 
 REFUSALS = (403, 404, 409, 410, 451)
+TOO_LONG = (502, 504)
+SMALLEST = 25
 SECOND = timedelta(seconds=1)
 
 
@@ -41,14 +43,32 @@ SECOND = timedelta(seconds=1)
 
 def read(ctx: Context, request: Request, rows: Path | None = None) -> Generator[Request, Response, Rows]:
     """One page. A list that is refused for what the repository is (empty, without issues, out of sight by now) has no
-    rows and is `gone`; raises Faulted where a permission is missing."""
-    response = yield replace(request, accept=REFUSALS)
+    rows and is `gone`; raises Faulted where a permission is missing. A page that takes GitHub too long (502, 504) is
+    asked for in halves: the first of them comes, and leads on in its own size."""
+    while True:
+        smaller = _half(request)
+        response = yield replace(request, accept=REFUSALS if smaller is None else (*REFUSALS, *TOO_LONG))
+        if smaller is None or response.status not in TOO_LONG:
+            break
+        request = smaller
     if response.status >= 300:
         yield from _excuse(ctx, response)
         return Rows([], response.sent_at, gone=True)
     body = Body(rows)
     answer = decoded(lambda: body.read(response))
     return Rows(answer.rows, response.sent_at, following(ctx, response))
+
+
+def _half(request: Request) -> Request | None:
+    """The first half of a page; None where it is small enough. Page numbers count pages of the size asked for."""
+    asked = dict(request.query)
+    size, number = asked.get("per_page", ""), asked.get("page", "1")
+    if not size.isdecimal() or not number.isdecimal() or int(size) < 2 * SMALLEST or int(size) % 2:
+        return None
+    asked["per_page"] = str(int(size) // 2)
+    if "page" in asked:
+        asked["page"] = str(2 * int(number) - 1)
+    return replace(request, query=tuple(asked.items()))
 
 
 def following(ctx: Context, response: Response) -> Cursor | None:
