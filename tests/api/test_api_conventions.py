@@ -55,6 +55,7 @@ async def test_a_token_is_sent_as_a_bearer(app: FastAPI, header: str | None) -> 
         headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
         answer = await http.get("/v1/streams", headers=headers)
     assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
     assert "Authorization: Bearer" in answer.json()["summary"]
 
 

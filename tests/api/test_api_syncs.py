@@ -212,6 +212,13 @@ async def test_fields_that_do_not_hold(
     assert (await admin.ok("GET", PATH))["data"][0]["external_id"] is None
 
 
+@pytest.mark.parametrize("interval", [2**31, 2**60, 10**30, 10**400])
+async def test_a_number_that_is_too_large_is_called_so(admin: Caller, sync: dict[str, Any], interval: int) -> None:
+    given = {"rate_limit": {"allowed_requests": 1, "interval": interval}}
+    [reason] = (await admin.invalid("PATCH", f"{PATH}/{sync['id']}", given))["rate_limit.interval"]
+    assert reason in ("must be at most 2147483647", "is too large a number")
+
+
 @pytest.mark.parametrize("max_age_days", [0.5, 365, 36_500, 1e-6])
 async def test_a_number_of_days_reads_back_as_given(admin: Caller, sync: dict[str, Any], max_age_days: float) -> None:
     answer = await admin("PATCH", f"{PATH}/{sync['id']}", {"max_age_days": max_age_days})

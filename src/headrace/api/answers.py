@@ -8,7 +8,7 @@ from orjson import Fragment
 from starlette.responses import Response
 
 from headrace import jsontext
-from headrace.errors import HeadraceError, Invalid, TooManyRequests
+from headrace.errors import HeadraceError, Invalid, TooManyRequests, Unauthorized
 
 
 class Json(Response):
@@ -32,7 +32,11 @@ def problem(error: HeadraceError) -> Json:
     """The answer that tells of an error."""
     if isinstance(error, Invalid):
         return Json({"summary": error.summary, "validation_errors": error.errors}, error.status)
-    headers = {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, TooManyRequests) else None
+    headers = None
+    if isinstance(error, TooManyRequests):
+        headers = {"Retry-After": str(max(1, round(error.retry_after)))}
+    elif isinstance(error, Unauthorized):
+        headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §11.6.1: a 401 names a way in
     return Json({"summary": error.summary}, error.status, headers)
 
 

@@ -37,7 +37,11 @@ def _metadata(value: object) -> str:
 
 def _integer(value: object) -> object:
     """1.0 is an integer in JSON, which knows one kind of number."""
-    return int(value) if isinstance(value, Digits) and value.is_integer() and abs(value) < 2**53 else value
+    if not isinstance(value, Digits):
+        return value
+    if abs(value) >= 2**53:
+        raise wrong("is too large a number")
+    return int(value) if value.is_integer() else value
 
 
 def _moment(value: object) -> datetime:
