@@ -93,6 +93,25 @@ async def test_processes_together_stay_within_the_limit_and_use_it(dsn: str, pro
     assert busiest(server.moments, 3.0) >= 0.85 * allowed
 
 
+@pytest.mark.parametrize("allowed", [10, 40])
+@pytest.mark.parametrize("little", [1, 3])
+async def test_what_processes_with_little_work_leave_goes_to_the_one_with_much(
+    dsn: str, little: int, allowed: int
+) -> None:
+    """One that has a request now and then beside one that always has sixteen: the limit is kept, used, and not cut into
+    equal parts; and those with little have theirs, which is less than an equal part, in nearly full."""
+    async with counting(answer_after_s=0.01) as much, counting(answer_after_s=0.9) as now_and_then:
+        busy = await client(dsn, much, allowed, 1.0, 6, 16)
+        others = [await client(dsn, now_and_then, allowed, 1.0, 6, 1) for _ in range(little)]
+        for process in (busy, *others):
+            assert await process.wait() == 0
+    moments = sorted([*much.moments, *now_and_then.moments])
+    assert most_in(moments, 0.75) <= allowed
+    assert busiest(moments, 3.0) >= 0.85 * allowed
+    assert len(much.moments) > len(moments) / 2
+    assert len(now_and_then.moments) >= 2 * little
+
+
 async def test_a_syncs_own_limit_is_kept_across_processes(dsn: str) -> None:
     sync_id = uuid7()
     async with counting() as server:
