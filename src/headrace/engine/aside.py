@@ -18,7 +18,7 @@ from headrace.stream.items import Delete, Item, Record
 from headrace.stream.read import get_record
 
 SQL = load(__package__, "intake.sql")
-ASIDE, NEXT_ASIDE, PUT_BACK = SQL.aside, SQL.next_aside, SQL.put_back
+ASIDE, NEXT_ASIDE, PUT_BACK, PLACE = SQL.aside, SQL.next_aside, SQL.put_back, SQL.place
 LOOK_AGAIN, NUMBER_HELD = SQL.look_again, SQL.number_held
 
 CHUNK = 50
@@ -116,8 +116,12 @@ class Aside:
         key = record_id(record_namespace(session.fence.sync_id, above), parent_id)
         async with session.services.db.api.acquire() as conn:
             held = await get_record(conn, [session.fence.stream_id], key)
-        if held is None:
+            place = await conn.fetchrow(PLACE, session.fence.stream_id, key)
+        if held is None or place is None:
+            if session.collection(above).fetch is None:
+                return []  # parents that are not stored bring their children when they change, or are compared
             return await self._intake.fetcher.fetch_one(above, parent_id, None, Priority.SWEEP)
         record = held[1]
         parent = Record(above, parent_id, record.data, as_of=record.upstream_updated_at)
+        parent.parent, parent.partition = place["parent_id"], place["partition"]
         return await self._intake.fetcher.children(parent, collection, Priority.SWEEP)

@@ -39,6 +39,10 @@ select collection_id, what, upstream_id, parent_id, attempts, retry_at, hint, fo
 where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and retry_at <= $4 and what <> 'partition'
 order by retry_at limit $5
 
+-- name: place
+-- Where a record stands.
+select parent_id, partition from records where stream_id = $1 and record_id = $2
+
 -- name: next_aside
 -- When something that is set aside is due next.
 select min(retry_at) from set_aside

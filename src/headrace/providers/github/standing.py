@@ -65,12 +65,11 @@ def at(address: str, identity: Callable[[Record, Raw], str]) -> Probe:
 
     def page(ctx: Context, record: Record) -> Steps:
         fields = dict(zip(names, decoded(lambda: pick(record.raw)), strict=True))
-        if None in fields.values():
+        if ctx.partition is None or None in fields.values():
             return Page()
         fields["parent"] = record.parent
         texts = {name: str(value) for name, value in fields.items()}
         last = {name: text.rpartition("/")[2] if name.endswith("_url") else text for name, text in texts.items()}
-        assert ctx.partition is not None
         above = path_of(ctx.partition)
         moment = yield from gone_at(
             above + address.format_map({name: quote(text, safe="") for name, text in last.items()}),
