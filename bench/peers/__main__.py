@@ -8,6 +8,8 @@ import argparse
 import asyncio
 import tempfile
 import time
+import traceback
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from bench.peers import consume, growth
@@ -83,8 +85,9 @@ class Comparison:
         self.results: list[Result] = []
         self._options = options
         self._peers = peers
-        self._over = time.monotonic() + options.minutes * 60
-        self._left_out = 0
+        self._began = time.monotonic()
+        self._over = self._began + options.minutes * 60
+        self._left_out = self._done = self._broken = 0
 
     async def run(self) -> None:
         options = self._options
@@ -96,10 +99,9 @@ class Comparison:
                     for peer in [*self._peers[turn:], *self._peers[:turn]]:
                         await self._round(shared, number + 1, peer)
                 if growth.SCENARIO in options.scenario:
-                    self.results += await growth.grown(shared, options.sizes)
+                    await self._take(growth.grown(shared, options.sizes))
         if consume.SCENARIO in options.scenario:
-            self.results += await consume.consumed(options.messages, options.rounds, options.seconds)
-        self.write()
+            await self._take(consume.consumed(options.messages, options.rounds, options.seconds))
 
     async def _round(self, shared: Database, number: int, peer: type[Peer]) -> None:
         if time.monotonic() > self._over:
@@ -108,10 +110,23 @@ class Comparison:
         began = time.perf_counter()
         trials = self._options.rounds if self._options.trials is None else self._options.trials
         without = {KILLED, HOSTILE} if number > trials else set()
-        found = await _run(shared, peer, self._options, set(self._options.scenario) - without)
-        self.results += found
-        _tell(number, peer.name, found, time.perf_counter() - began)
-        self.write()
+        print(f"round {number}, {peer.name}:", flush=True)
+        try:
+            await self._take(_run(shared, peer, self._options, set(self._options.scenario) - without))
+        except Exception:  # hours of others' work shall not end with it
+            self._broken += 1
+            traceback.print_exc()
+        self._done += 1
+        left = self._options.rounds * len(self._peers) - self._done
+        each = (time.monotonic() - self._began) / self._done / 60
+        print(f"  {time.perf_counter() - began:.0f} s; about {left * each:.0f} minutes of copying are left", flush=True)
+
+    async def _take(self, found: AsyncIterator[Result]) -> None:
+        """Tell each result, and write all that there are, as it comes: a run that is broken off was not for nothing."""
+        async for result in found:
+            self.results.append(result)
+            _tell(result)
+            self.write()
 
     def report(self) -> str:
         """The machine, the versions, the tables."""
@@ -122,36 +137,39 @@ class Comparison:
         each = f"{self._options.records:,}"
         size = f"{each} customers and {each} invoices, medians of at most {self._options.rounds} runs."
         short = f" {self._left_out} runs of a peer were left out: the time was over." if self._left_out else ""
+        if self._broken:
+            short += f" {self._broken} runs of a peer broke off with an error of the comparison itself."
         return f"{machine()}. {size}{versions}{short}\n\n{tables(ordered, ALL)}"
 
     def write(self) -> None:
-        """Write what there is so far, so that a run that is broken off has not been for nothing."""
+        """Write what there is so far."""
         if self._options.write:
             self._options.write.parent.mkdir(parents=True, exist_ok=True)
             self._options.write.write_text(f"# Beside others\n\n{self.report()}")
 
 
-async def _run(shared: Database, peer: type[Peer], options: argparse.Namespace, chosen: set[str]) -> list[Result]:
+async def _run(
+    shared: Database, peer: type[Peer], options: argparse.Namespace, chosen: set[str]
+) -> AsyncIterator[Result]:
     size, small = Size(options.records, options.bound), Size(options.hostile_records, min(120.0, options.bound))
-    found: list[Result] = []
+    usual = None
     if chosen & {FIRST, AGAIN, CHANGED}:
-        found += await load_and_change(shared, peer, size, chosen)
+        for result in await load_and_change(shared, peer, size, chosen):
+            if result.scenario == FIRST and result.figures:
+                usual = result.figures["requests"]
+            yield result
     if FIRST in chosen and peer is Airbyte:
-        found += await load_and_change(shared, AirbyteOutput, size, {FIRST})
+        for result in await load_and_change(shared, AirbyteOutput, size, {FIRST}):
+            yield result
     if KILLED in chosen:
-        undisturbed = [each for each in found if each.scenario == FIRST and each.peer == peer.name and each.figures]
-        usual = undisturbed[0].figures["requests"] if undisturbed else None
-        found.append(await killed(shared, peer, size, usual))
+        yield await killed(shared, peer, size, usual)
     if HOSTILE in chosen:
-        found.append(await hostile(shared, peer, small))
-    return found
+        yield await hostile(shared, peer, small)
 
 
-def _tell(number: int, name: str, found: list[Result], seconds: float) -> None:
-    print(f"round {number}, {name}: {seconds:.0f} s", flush=True)
-    for result in found:
-        figures = ", ".join(f"{name} {value:,.3g}" for name, value in result.figures.items())
-        print(f"  {result.scenario}: {result.failed or figures} {result.right}", flush=True)
+def _tell(result: Result) -> None:
+    figures = ", ".join(f"{name} {value:,.3g}" for name, value in result.figures.items())
+    print(f"  {result.scenario}, {result.peer}: {result.failed or figures} {result.right}", flush=True)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ python -m bench.peers.consume [--quick] [--records 40000] [--rounds 1] [--second
 import argparse
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -25,7 +26,7 @@ COLLECTIONS = {"stripe:customer": "customers"}
 CASES = [(batch, workers) for batch in (1, 10, 100, 1000) for workers in (1, 4, 16)]
 
 
-async def consumed(records: int, rounds: int, seconds: float) -> list[Result]:
+async def consumed(records: int, rounds: int, seconds: float) -> AsyncIterator[Result]:
     """A row for each batch and number of workers, each rate taken over so many seconds, or to the end of the stream."""
     async with stand(records, of=COLLECTIONS.values()) as here:
         sync = await here.sync(COLLECTIONS)
@@ -38,7 +39,6 @@ async def consumed(records: int, rounds: int, seconds: float) -> list[Result]:
                 database_url(Settings(data_dir=here.data_dir)) as database,
                 front(database) as url,
             ):
-                results = []
                 for number in range(rounds):
                     for batch, workers in CASES:
                         async with table(database, messages):
@@ -53,8 +53,7 @@ async def consumed(records: int, rounds: int, seconds: float) -> list[Result]:
                             "table, PostgreSQL's protocol": direct,
                             "JetStream, its protocol": nats_rate,
                         }
-                        results.append(Result(SCENARIO, f"batch {batch:,}, {workers} workers", rates))
-    return results
+                        yield Result(SCENARIO, f"batch {batch:,}, {workers} workers", rates)
 
 
 async def _ours(here: Stand, stream_id: str, batch: int, workers: int, seconds: float) -> float:
@@ -73,7 +72,11 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.records, chosen.rounds, chosen.seconds = chosen.records // 10, 1, 1.0
-    print(tables(asyncio.run(consumed(chosen.records, chosen.rounds, chosen.seconds)), {SCENARIO: HEADING}))
+
+    async def found() -> list[Result]:
+        return [result async for result in consumed(chosen.records, chosen.rounds, chosen.seconds)]
+
+    print(tables(asyncio.run(found()), {SCENARIO: HEADING}))
 
 
 if __name__ == "__main__":

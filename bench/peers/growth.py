@@ -9,7 +9,7 @@ import asyncio
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from bench.load import consume
@@ -24,33 +24,33 @@ HEADING = "How Headrace's cost grows"
 SIZES = (10_000, 100_000, 1_000_000)
 
 
-async def grown(shared: Database, sizes: Sequence[int]) -> list[Result]:
+async def grown(shared: Database, sizes: Sequence[int]) -> AsyncIterator[Result]:
     """A row for each size: records in all, half customers and half invoices."""
-    results = []
     for size in sizes:
         async with ground(shared, size // 2, size // 2) as there:
             peer = Headrace(there)
             try:
-                results.append(await _taken(there, peer, size))
+                yield await _taken(there, peer, size)
             finally:
                 await peer.close()
-    return results
 
 
 async def _taken(there: Ground, peer: Headrace, size: int) -> Result:
     await peer.open()  # what it takes to begin is no part of what grows
     figures: dict[str, float] = {}
-    async with Watch(peer.pids) as watch:
-        for name in ("first load", "read again"):
+    for name in ("first load", "read again"):
+        async with Watch(peer.pids) as watch:
             began, busy = time.perf_counter(), peer.busy_s()
             await peer.start()
             await peer.done()
             _note(figures, name, size, time.perf_counter() - began, peer.busy_s() - busy)
-        figures["bytes on disk a record"] = await there.database.size(there.database_name) / size
+        figures[f"{name}, peak MB"] = watch.most / 1e6
+    figures["bytes on disk a record"] = await there.database.size(there.database_name) / size
+    async with Watch(peer.pids) as watch:
         began, busy = time.perf_counter(), peer.busy_s()
         await _to_the_end(peer)
         _note(figures, "consumed", size, time.perf_counter() - began, peer.busy_s() - busy)
-    figures["peak MB"] = watch.most / 1e6
+    figures["consumed, peak MB"] = watch.most / 1e6
     return Result(SCENARIO, f"{size:,} records", figures, str(await judge(peer)))
 
 
@@ -72,7 +72,8 @@ async def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
         async with database(Path(folder)) as shared:
-            results = await grown(shared, (2_000, 10_000) if chosen.quick else chosen.sizes)
+            sizes = (2_000, 10_000) if chosen.quick else chosen.sizes
+            results = [result async for result in grown(shared, sizes)]
     print(tables(results, {SCENARIO: HEADING}))
 
 

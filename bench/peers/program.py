@@ -57,9 +57,11 @@ class Program:
         return self.spent_s if self.code is not None else busy_s(self.pid)
 
     def last_words(self, lines: int = 3) -> str:
-        """The end of what it printed."""
+        """The end of what it printed, from the last line on that names an error, if one does."""
         said = self._log.read_text(errors="replace").strip().splitlines()
-        return " / ".join(line.strip() for line in said[-lines:])[-400:]
+        named = [number for number, line in enumerate(said) if "rror:" in line]
+        last = said[named[-1] :][:lines] if named else said[-lines:]
+        return " / ".join(line.strip() for line in last)[:400]
 
 
 _CLEAN = {

@@ -51,3 +51,10 @@ async def test_a_command_that_fails_is_told_by_its_last_words(tmp_path: Path) ->
     program = _program(tmp_path, "sh", "-c", "echo one; echo two; echo three; echo four >&2; exit 7")
     assert await program.ended() == 7
     assert program.last_words() == "two / three / four"
+
+
+async def test_of_a_trace_the_line_that_names_the_error_is_told(tmp_path: Path) -> None:
+    trace = "echo 'TypeError: no such thing'; echo at one; echo at two; echo; echo Node.js"
+    program = _program(tmp_path, "sh", "-c", f"{trace}; exit 1")
+    assert await program.ended() == 1
+    assert program.last_words() == "TypeError: no such thing / at one / at two"
