@@ -483,7 +483,7 @@ async def test_a_turn_waits_for_the_disk_itself_where_one_flush_does_not_reach_e
     dispatcher = Dispatcher(log.db, process.wakeups)
     await log.append(record("a"))
     key = Key(log.stream_id, consumer.id)
-    async with log.db.api.acquire() as conn, storage.turn(conn, key, None, flushed=sharded):
+    async with log.db.api.acquire() as conn, storage.locked(conn, key, None, flushed=sharded):
         assert await conn.fetchval("show synchronous_commit") == waits
     there = consumer.elsewhere(dispatcher)
     await there.ack(*(await there.take()).values())

@@ -51,7 +51,7 @@ def test_every_table_is_bound_to_the_stream(name: str) -> None:
     statement = ALL[name]
     uses = list(_TABLE.finditer(statement))
     if name.split(".")[1].split("[")[0] in _NO_TABLE | _WHOLE_TABLES or re.match(
-        r"\s*(begin|commit|set local)\b", statement
+        r"\s*(begin|commit|rollback|set local)\b", statement
     ):
         return
     assert uses, "names no table of the data plane"

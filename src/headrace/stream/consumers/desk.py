@@ -29,6 +29,7 @@ from headrace.stream.wake import Wakeups
 MOST_WAITING = 100
 _MOST_A_TURN = 5000  # messages asked for, and tokens settled, in one transaction
 _LOOK_AGAIN_S = 5.0
+_SHARED_S = 1.0  # after a turn of another process
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Desk:
         self._called = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._again_first = False
+        self._shared_until = 0.0
 
     @property
     def busy(self) -> bool:
@@ -209,6 +211,7 @@ class Desk:
         settles = [settling.settle for settling in work.settlings]
         known, self._state = self._state, None
         was_full = known is not None and not known.room
+        loop = asyncio.get_running_loop()
         if sizes:
             self._again_first = not self._again_first
         try:
@@ -221,6 +224,7 @@ class Desk:
                     settles,
                     sizes,
                     now,
+                    alone=loop.time() >= self._shared_until,
                     again_first=self._again_first,
                     flushed=not self._flush.needed,
                 )
@@ -232,6 +236,8 @@ class Desk:
                 raise
             return
         self._state, self._pending = state, waiting
+        if taken.overtaken:
+            self._shared_until = loop.time() + _SHARED_S
         state.ripen(now)
         if settles and (was_full or state.due):
             self._wakeups.appended(self._key.stream_id)  # the room or the message that another process waits for

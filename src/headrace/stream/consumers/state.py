@@ -84,7 +84,8 @@ class DeadLetter:
 class State:
     """The state of one consumer as of turn `seq`.
 
-    `new`, `touched` and `dropped` are the groups that the turn under way has to write; `dead_letters` those it adds.
+    `new`, `touched` and `dropped` are the groups that the turn under way has to write; `dead_letters` those it adds,
+    `superseded` the records whose dead letter it takes away.
     """
 
     def __init__(self, settings: Settings, seq: int, position: int, dead: int, groups: Iterable[Group]) -> None:
@@ -98,6 +99,7 @@ class State:
         self.touched: dict[int, Group] = {}
         self.dropped: set[int] = set()
         self.dead_letters: list[DeadLetter] = []
+        self.superseded: list[UUID] = []
         self._groups: dict[int, Group] = {}
         self._ripening: list[tuple[datetime, int]] = []
         self._part = 0
@@ -128,14 +130,15 @@ class State:
 
     @property
     def changed(self) -> bool:
-        return bool(self.new or self.touched or self.dropped or self.dead_letters)
+        return bool(self.new or self.touched or self.dropped or self.dead_letters or self.superseded)
 
     def written(self, position: int) -> None:
         """The turn is committed."""
         self.seq += 1
         self.position = position
         self._part = 0
-        self.new, self.touched, self.dropped, self.dead_letters = {}, {}, set(), []
+        self.new, self.touched, self.dropped = {}, {}, set()
+        self.dead_letters, self.superseded = [], []
 
     def ripen(self, now: datetime) -> None:
         """Let what is due by now stand in `due`, oldest first."""
@@ -214,6 +217,11 @@ class State:
         if not message.waiting:
             message.waiting = idx
             self._touch(message.group)
+
+    def supersede(self, record_id: UUID) -> None:
+        """A newer version of a record that was set aside is handed out, and takes the place of its dead letter."""
+        self.superseded.append(record_id)
+        self.dead -= 1
 
     def replay(self, dead: Iterable[tuple[UUID, int]], now: datetime) -> None:
         """Messages that were set aside are due again, as if never delivered. What has come back by itself stays."""

@@ -7,30 +7,48 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from headrace.db.pool import Conn
-from headrace.db.queries import inline, load
+from headrace.db.queries import load
+from headrace.db.together import Together
 from headrace.errors import NotFound
 from headrace.stream.consumers.state import Group, Message, Settings, State
 from headrace.stream.filters import Filters
 
 _SQL = load(__package__, "turn.sql")
-_BEGIN = _SQL.begin
-_BEGIN_UNFLUSHED = _SQL.begin_unflushed
-_LOCK_KNOWN = _SQL.lock_known
-_END_TURN = _SQL.end_turn
-_LOCK_CONSUMER = _SQL.lock_consumer
-_READ_CONSUMER = _SQL.read_consumer
-_READ_POSITION = _SQL.read_position
+_BEGIN, _COMMIT, _ROLLBACK = _SQL.begin, _SQL.commit, _SQL.rollback
+_UNFLUSHED = _SQL.unflushed
+_LOCK = _SQL.lock
+_READ_TOKEN_KEY = _SQL.read_token_key
+_READ_STATE = _SQL.read_state
 _READ_GROUPS = _SQL.read_groups
 _INSERT_GROUP = _SQL.insert_group
 _REWRITE_GROUP = _SQL.rewrite_group
 _DELETE_GROUP = _SQL.delete_group
 _INSERT_DEAD_LETTERS = _SQL.insert_dead_letters
+_SUPERSEDE = _SQL.supersede_dead_letter
 _APPEND_POSITION = _SQL.append_position
 
+_TURN = Together(
+    "headrace_turn",
+    {
+        "lock": _LOCK,
+        "still_last": _SQL.still_last,
+        "insert_group": _INSERT_GROUP,
+        "rewrite_group": _REWRITE_GROUP,
+        "delete_group": _DELETE_GROUP,
+        "supersede": _SUPERSEDE,
+        "append_position": _APPEND_POSITION,
+    },
+)
+
 _LITTLE = 100  # messages
+
+
+class Overtaken(Exception):
+    """Another process has taken a turn, or the consumer was deleted: what was to be committed was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,62 +60,100 @@ class Key:
 
 
 @asynccontextmanager
-async def turn(conn: Conn, key: Key, known: State | None, *, flushed: bool) -> AsyncIterator[State]:
+async def locked(conn: Conn, key: Key, known: State | None, *, flushed: bool) -> AsyncIterator[State]:
     """A transaction under the consumer's lock, with the state in force: `known` where that still is it.
 
-    End it with `commit`; left without, it is rolled back. What is committed is on the disk at once when `flushed`, else
-    only after a `Flush`. Raises NotFound when the consumer was deleted.
+    End it with `commit`; left without, it is rolled back, and the state is not to be used again. What is committed is
+    on the disk at once when `flushed`, else only after a `Flush`. Raises NotFound when the consumer was deleted.
     """
-    begin = _BEGIN if flushed else _BEGIN_UNFLUSHED
+    await _TURN.ready(conn)
     try:
-        if known is not None:
-            place = (known.settings.generation, known.seq)
-            found = await conn.execute(f"{begin};\n{inline(_LOCK_KNOWN, key.stream_id, key.consumer_id, *place)}")
-        if known is not None and found == "SELECT 1":
-            yield known
-        else:
-            if known is None:
-                await conn.execute(begin)
-            yield await lock(conn, key)
+        await _TURN.run(conn, [_BEGIN, *_unflushed(flushed=flushed), _TURN.call("lock", *_who(key))])
+        yield await look(conn, key, known)
     finally:
         if conn.is_in_transaction():
-            await conn.execute("rollback")
+            await conn.execute(_ROLLBACK)
 
 
 async def commit(conn: Conn, key: Key, state: State, position: int, now: datetime) -> None:
-    """Write what the turn changed, with the position, and commit: where that is little, in one trip."""
-    statements = _small(key, state)
-    if statements is None:
-        statements = []
+    """Write what a turn under the lock changed, with the position, and commit: where that is little, in one trip."""
+    if not state.changed and position == state.position:
+        await conn.execute(_COMMIT)
+        return
+    calls = _small(key, state)
+    if calls is None:
+        calls = []
         await _write_changes(conn, key, state, now)
-    statements.append(inline(_END_TURN, *_place(key, state, position)))
-    await conn.execute(";\n".join(statements))
+    await _TURN.run(conn, [*calls, _ended(key, state, position), _COMMIT])
     state.written(position)
+
+
+async def commit_if_last(conn: Conn, key: Key, state: State, position: int, now: datetime, *, flushed: bool) -> None:
+    """The same for a state that was changed without the lock, which is taken now: in one trip with what is written.
+
+    Raises Overtaken, with nothing done, when the state was not the last any more.
+    """
+    check = _TURN.call("still_last", *_who(key), state.settings.generation, state.seq)
+    begun = [*_unflushed(flushed=flushed), _TURN.call("lock", *_who(key)), check]
+    try:
+        if not state.changed and position == state.position:
+            await _TURN.run(conn, [check])
+        elif (calls := _small(key, state)) is not None:
+            await _TURN.run(conn, [*begun, *calls, _ended(key, state, position)])
+            state.written(position)
+        else:
+            await _TURN.run(conn, [_BEGIN, *begun])
+            await commit(conn, key, state, position, now)
+    except asyncpg.DivisionByZeroError:
+        raise Overtaken from None
+    finally:
+        if conn.is_in_transaction():
+            await conn.execute(_ROLLBACK)
 
 
 async def lock(conn: Conn, key: Key) -> State:
     """The state in force, locked until the end of the caller's transaction. Raises NotFound."""
-    return await _state(conn, key, await conn.fetchrow(_LOCK_CONSUMER, key.stream_id, key.consumer_id), None)
+    await conn.execute(_LOCK, *_who(key))
+    return await look(conn, key, None)
 
 
 async def look(conn: Conn, key: Key, known: State | None) -> State:
-    """The same without a lock, for a look; `conn` must be in a transaction that reads one snapshot."""
-    row = await conn.fetchrow(_READ_CONSUMER, key.stream_id, key.consumer_id)
-    return await _state(conn, key, row, known)
+    """The state in force, or `known` where that still is it. Without the lock `conn` must be in a transaction that
+    reads one snapshot. Raises NotFound."""
+    row = await conn.fetchrow(_READ_STATE, *_who(key))
+    if row is None:
+        raise _gone(key)
+    settings = _settings(row)
+    if known is not None and known.settings == settings and known.seq == row["seq"]:
+        return known
+    rows = await conn.fetch(_READ_GROUPS, *_who(key), row["low_group"])
+    return State(settings, row["seq"], row["position"], row["dead"], map(_group, rows))
 
 
 async def token_key(conn: Conn, key: Key) -> bytes:
     """Raises NotFound when the consumer was deleted."""
-    row = await conn.fetchrow(_READ_CONSUMER, key.stream_id, key.consumer_id)
-    if row is None:
+    held = await conn.fetchval(_READ_TOKEN_KEY, *_who(key))
+    if held is None:
         raise _gone(key)
-    return bytes(row["token_key"])
+    return bytes(held)
 
 
 async def write(conn: Conn, key: Key, state: State, now: datetime) -> None:
     """Write what was changed in the caller's transaction; the position stays where it is."""
     await _write_changes(conn, key, state, now)
     await conn.execute(_APPEND_POSITION, *_place(key, state, state.position))
+
+
+def _ended(key: Key, state: State, position: int) -> str:
+    return _TURN.call("append_position", *_place(key, state, position))
+
+
+def _unflushed(*, flushed: bool) -> list[str]:
+    return [] if flushed else [_UNFLUSHED]
+
+
+def _who(key: Key) -> tuple[UUID, UUID]:
+    return key.stream_id, key.consumer_id
 
 
 def _place(key: Key, state: State, position: int) -> tuple[UUID, UUID, int, int, int, int, int]:
@@ -110,18 +166,19 @@ def _small(key: Key, state: State) -> list[str] | None:
     written = [*state.new.values(), *state.touched.values()]
     if state.dead_letters or len(state.dropped) + sum(len(group.messages) for group in written) > _LITTLE:
         return None
-    who = (key.stream_id, key.consumer_id)
-    statements = [
-        inline(_INSERT_GROUP, *who, each.group_id, each.turn, each.handed_out, each.due_at, *_arrays(each))
+    who, call = _who(key), _TURN.call
+    calls = [
+        call("insert_group", *who, each.group_id, each.turn, each.handed_out, each.due_at, *_arrays(each))
         for each in state.new.values()
     ]
-    statements += [inline(_REWRITE_GROUP, *who, each.group_id, *_arrays(each)) for each in state.touched.values()]
-    statements += [inline(_DELETE_GROUP, *who, group_id) for group_id in state.dropped]
-    return statements
+    calls += [call("rewrite_group", *who, each.group_id, *_arrays(each)) for each in state.touched.values()]
+    calls += [call("delete_group", *who, group_id) for group_id in state.dropped]
+    calls += [call("supersede", *who, record_id) for record_id in state.superseded]
+    return calls
 
 
 async def _write_changes(conn: Conn, key: Key, state: State, now: datetime) -> None:
-    who = (key.stream_id, key.consumer_id)
+    who = _who(key)
     if state.new:
         await conn.executemany(
             _INSERT_GROUP,
@@ -136,21 +193,11 @@ async def _write_changes(conn: Conn, key: Key, state: State, now: datetime) -> N
         )
     if state.dropped:
         await conn.executemany(_DELETE_GROUP, [(*who, group_id) for group_id in state.dropped])
+    if state.superseded:
+        await conn.executemany(_SUPERSEDE, [(*who, record_id) for record_id in state.superseded])
     if state.dead_letters:
         letters = [(each.record_id, each.idx, each.deliveries, each.reason) for each in state.dead_letters]
         await conn.execute(_INSERT_DEAD_LETTERS, *who, *map(list, zip(*letters, strict=True)), now)
-
-
-async def _state(conn: Conn, key: Key, row: Any, known: State | None) -> State:
-    if row is None:
-        raise _gone(key)
-    settings = _settings(row)
-    place = await conn.fetchrow(_READ_POSITION, key.stream_id, key.consumer_id, settings.generation)
-    assert place is not None, "a consumer is made with a position"
-    if known is not None and known.settings == settings and known.seq == place["seq"]:
-        return known
-    rows = await conn.fetch(_READ_GROUPS, key.stream_id, key.consumer_id, place["low_group"])
-    return State(settings, place["seq"], place["position"], place["dead"], map(_group, rows))
 
 
 def _settings(row: Any) -> Settings:

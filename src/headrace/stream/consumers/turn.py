@@ -1,4 +1,8 @@
-"""A turn: the acks and receives of a moment, of all callers in this process, in one transaction under the lock."""
+"""A turn: the acks and receives of a moment, of all callers in this process, in one transaction.
+
+A process that knows the state reads and reckons without the consumer's lock, and takes it in the same trip that checks
+whether the state still was the last, writes and commits. Where it was not, the turn is begun anew under the lock.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +19,6 @@ from headrace.stream.read import MOST_BYTES
 
 _SQL = load(__package__, "turn.sql")
 _FIND_DEAD = _SQL.find_dead_letters
-_SUPERSEDE = _SQL.supersede_dead_letter
 
 _FIRST_WINDOW = 4096
 _LAST_WINDOW = 1 << 20
@@ -37,6 +40,8 @@ class Taken:
     passed: int = 0
     head: int | None = None
     """The stream's head as it was seen, None when no new messages were looked for."""
+    overtaken: bool = False
+    """Whether another process has taken a turn since the state was known."""
 
 
 @dataclass(slots=True)
@@ -60,25 +65,51 @@ async def take_turn(
     sizes: Sequence[int],
     now: datetime,
     *,
+    alone: bool,
     again_first: bool,
     flushed: bool,
 ) -> tuple[State, Taken]:
     """Settle, then fill one answer for each of `sizes`, as far as there is something.
 
     Returns the state as of this turn, and the answers, packed. When it raises, nothing was done, or the outcome is
-    unknown: `known` must not be used again. `again_first` tells who gets the odd place where redeliveries and new
-    messages share an answer; `flushed`, whether the commit waits for the disk.
+    unknown: `known` must not be used again. `alone`: nobody else is expected to have taken a turn. `again_first` tells
+    who gets the odd place where redeliveries and new messages share an answer; `flushed`, whether the commit waits for
+    the disk.
     """
-    async with storage.turn(conn, key, known, flushed=flushed) as state:
-        for settle in settles:
-            state.settle(settle, now, await _held(conn, key, state, settle))
-        position = state.position
-        taken = Taken(state.turn, state.settings.generation, position, [[] for _ in sizes])
-        if sizes:
-            position = await _fill(conn, key, state, sizes, now, taken, again_first=again_first)
-        if state.changed or position != state.position:
-            await storage.commit(conn, key, state, position, now)
+    asked = (settles, sizes, now)
+    overtaken = False
+    if known is not None and alone:
+        try:
+            position, taken = await _filled(conn, key, known, *asked, again_first=again_first)
+            await storage.commit_if_last(conn, key, known, position, now, flushed=flushed)
+            return known, taken
+        except storage.Overtaken:
+            known, overtaken = None, True
+    async with storage.locked(conn, key, known, flushed=flushed) as state:
+        position, taken = await _filled(conn, key, state, *asked, again_first=again_first)
+        taken.overtaken = overtaken or (known is not None and state is not known)
+        await storage.commit(conn, key, state, position, now)
     return state, taken
+
+
+async def _filled(
+    conn: Conn,
+    key: Key,
+    state: State,
+    settles: Sequence[Settle],
+    sizes: Sequence[int],
+    now: datetime,
+    *,
+    again_first: bool,
+) -> tuple[int, Taken]:
+    """What the turn does to the state; the new position, and the answers."""
+    for settle in settles:
+        state.settle(settle, now, await _held(conn, key, state, settle))
+    position = state.position
+    taken = Taken(state.turn, state.settings.generation, position, [[] for _ in sizes])
+    if sizes:
+        position = await _fill(conn, key, state, sizes, now, taken, again_first=again_first)
+    return position, taken
 
 
 async def _held(conn: Conn, key: Key, state: State, settle: Settle) -> dict[UUID, int]:
@@ -204,10 +235,8 @@ async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Sc
 
 async def _supersede(conn: Conn, key: Key, state: State, ids: Sequence[UUID]) -> None:
     """A newer version of a record that was set aside is delivered as usual and takes its place."""
-    who = (key.stream_id, key.consumer_id)
-    for row in await conn.fetch(_FIND_DEAD, *who, ids):
-        await conn.execute(_SUPERSEDE, *who, row["record_id"])
-        state.dead -= 1
+    for row in await conn.fetch(_FIND_DEAD, key.stream_id, key.consumer_id, ids):
+        state.supersede(row["record_id"])
 
 
 def _shares(

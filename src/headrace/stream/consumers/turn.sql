@@ -1,40 +1,48 @@
 -- name: begin
 begin
 
--- name: begin_unflushed
+-- name: commit
+commit
+
+-- name: rollback
+rollback
+
+-- name: unflushed
 -- The commit does not wait for the disk: nobody is answered before `flush`.
-begin;
 set local synchronous_commit = off
 
 -- name: flush
 -- A commit that waits for the disk (a note in the log is enough), and so for all commits before it.
 select pg_logical_emit_message(true, 'headrace', '')
 
--- name: lock_known
--- The consumer's lock, and whether the turn $4 of generation $3 is still the last: one row if so, none if not. The
--- second statement sees what the turn before has written, since it begins after the lock was taken.
-select 1 from consumers where stream_id = $1 and consumer_id = $2 for update;
-select 1 from consumer_positions
-where stream_id = $1 and consumer_id = $2 and generation = $3 and seq = $4 and not exists (
+-- name: lock
+-- The consumer's lock.
+select 1 from consumers where stream_id = $1 and consumer_id = $2 for update
+
+-- name: still_last
+-- Fails (a division by zero) when the turn $4 of generation $3 is not the last any more, and with it all that is sent
+-- along. It sees what the turn before has written, since it begins after the lock was taken.
+select 1 / count(*) from consumer_positions l
+where l.stream_id = $1 and l.consumer_id = $2 and l.generation = $3 and l.seq = $4 and not exists (
   select from consumer_positions p
   where p.stream_id = $1 and p.consumer_id = $2 and (p.generation, p.seq) > ($3, $4)
 )
 
--- name: lock_consumer
-select token_key, generation, ack_wait_ms, max_deliver, max_ack_pending, filters, kind
-from consumers where stream_id = $1 and consumer_id = $2
-for update
+-- name: read_token_key
+select token_key from consumers where stream_id = $1 and consumer_id = $2
 
--- name: read_consumer
-select token_key, generation, ack_wait_ms, max_deliver, max_ack_pending, filters, kind
-from consumers where stream_id = $1 and consumer_id = $2
-
--- name: read_position
--- A statement of its own, after the lock.
-select seq, position, low_group, dead
-from consumer_positions where stream_id = $1 and consumer_id = $2 and generation = $3
-order by seq desc
-limit 1
+-- name: read_state
+-- Settings and place. Under the lock it is a statement of its own, after the one that takes it.
+select c.generation, c.ack_wait_ms, c.max_deliver, c.max_ack_pending, c.filters, c.kind,
+  p.seq, p.position, p.low_group, p.dead
+from consumers c
+cross join lateral (
+  select l.seq, l.position, l.low_group, l.dead from consumer_positions l
+  where l.stream_id = $1 and l.consumer_id = $2 and l.generation = c.generation
+  order by l.seq desc
+  limit 1
+) p
+where c.stream_id = $1 and c.consumer_id = $2
 
 -- name: read_groups
 -- All that is out, from the lowest group on: the dead entries of what was acked before lie below it.
@@ -78,8 +86,3 @@ delete from dead_letters where stream_id = $1 and consumer_id = $2 and record_id
 -- name: append_position
 insert into consumer_positions (stream_id, consumer_id, generation, seq, position, low_group, dead)
 values ($1, $2, $3, $4, $5, $6, $7)
-
--- name: end_turn
-insert into consumer_positions (stream_id, consumer_id, generation, seq, position, low_group, dead)
-values ($1, $2, $3, $4, $5, $6, $7);
-commit
