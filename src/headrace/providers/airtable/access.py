@@ -34,8 +34,10 @@ SCOPES = "data.records:read data.recordComments:read schema.bases:read webhook:m
 _PER_BASE = 3
 """Requests a second to one base. Five are allowed, and who exceeds them is shut out for half a minute."""
 _SHUT_OUT_S = 30.0
-_QUOTA = "BILLING_LIMIT"
-"""Part of the type of a refusal since the workspace has used up its requests of this month."""
+_QUOTA = b"BILLING_LIMIT"
+"""In the refusal where the workspace has used up its requests of this month: PUBLIC_API_BILLING_LIMIT_EXCEEDED, with
+status 429, as clients of others tell it. Airtable documents neither the name nor where in the body it stands, so it is
+looked for in all of it, and under the other statuses that refuse."""
 _QUOTA_S = 3600.0
 
 
@@ -140,7 +142,7 @@ def fault(response: Response) -> Fault | None:
     kind, message = (_type(response), _message(response)) if response.status >= 400 else ("", "")
     if kind in ("LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"):
         return Fault("restart", message)
-    if response.status == 429 and _QUOTA in kind:
+    if _is_used_up(response):
         return Fault("quota", message)
     if kind == "INVALID_FILTER_BY_FORMULA":
         return Fault("bad", message)
@@ -149,13 +151,17 @@ def fault(response: Response) -> Fault | None:
     return by_status(response, message)
 
 
+def _is_used_up(response: Response) -> bool:
+    return response.status in (402, 403, 429) and _QUOTA in response.body
+
+
 def _too_many(response: Response) -> TooMany | None:
     """Half a minute, for the base that was asked (airtable.com/developers/web/api/rate-limits). The requests of a month
     are counted by workspace (support.airtable.com/docs/managing-api-call-limits-in-airtable): it is tried hourly."""
+    if _is_used_up(response):
+        return TooMany(_QUOTA_S, limit_class=None)
     if response.status != 429:
         return None
-    if _QUOTA in _type(response):
-        return TooMany(_QUOTA_S, limit_class=None)
     wait = retry_after_s(response)
     return TooMany(_SHUT_OUT_S if wait is None else wait, limit_class=None)
 
