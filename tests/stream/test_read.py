@@ -125,4 +125,4 @@ async def test_a_stream_begins_with_one_and_ends(log: Log) -> None:
 @given(st.binary(max_size=2000), st.integers(1, 20))
 def test_what_was_packed_comes_back(part: bytes, times: int) -> None:
     texts = [part * times, b"", part]
-    assert [unpack(*each) for each in pack(texts)] == texts
+    assert unpack([(*each, None) for each in pack(texts)]) == texts

@@ -18,6 +18,7 @@ from headrace.db.pool import Database
 from headrace.db.trouble import PASSING, in_words
 from headrace.engine.checkpoints import CheckpointKey, merge
 from headrace.errors import Fenced
+from headrace.stream import dictionaries
 from headrace.stream.append import append
 from headrace.stream.items import Appended, Batch, Canon, CheckpointWrite, ChildSet, Delete, Fence, Mention, Record
 
@@ -88,6 +89,7 @@ class Ingest:
         self._room.set()
         self._broken: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
+        self._training: asyncio.Task[None] | None = None
 
     async def store(self, load: Load) -> list[Mention]:
         """Append the load, merged with others that are ready; returns after the commit.
@@ -123,6 +125,10 @@ class Ingest:
                 await asyncio.wait([self._queue[-1].done], timeout=0.1)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        training, self._training = self._training, None
+        if training is not None:
+            training.cancel()
+            await asyncio.gather(training, return_exceptions=True)
         self._break(Fenced("The sync is no longer read here; its pages are read again by whoever reads it next."))
 
     async def _write(self) -> None:
@@ -147,6 +153,7 @@ class Ingest:
                 else:
                     self._finish(loads, appended.unclear)
                     self._stored(appended)
+                    self._train(appended.untrained)
                 alone = max(0, alone - 1)
             self._ready.clear()
 
@@ -203,6 +210,20 @@ class Ingest:
             else:
                 self._note(None)
                 return appended
+
+    def _train(self, collections: list[str]) -> None:
+        """Make the dictionaries that are wanting, one at a time, while appends go on without."""
+        if collections and (self._training is None or self._training.done()):
+            self._training = asyncio.create_task(self._train_each(collections), name=f"train-{self.fence.sync_id}")
+
+    async def _train_each(self, collections: list[str]) -> None:
+        for each in collections:
+            try:
+                await dictionaries.train(self._db, self.fence, each)
+            except Exception as error:
+                log.warning(
+                    "no_dictionary", sync_id=str(self.fence.sync_id), collection=each, error=type(error).__name__
+                )
 
     def _note(self, trouble: str | None) -> None:
         if trouble == self.trouble:

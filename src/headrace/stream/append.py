@@ -11,7 +11,7 @@ import orjson
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced
-from headrace.stream import columns, copying, counts
+from headrace.stream import columns, copying, counts, dictionaries
 from headrace.stream.compare import Changes, compare
 from headrace.stream.events import partitions, writing
 from headrace.stream.events.writing import Drafts
@@ -62,7 +62,7 @@ async def append(db: Database, fence: Fence, batch: Batch, canons: Mapping[str, 
             incoming, unclear = newest([*records, *deletes]) if deletes else newest(records)
             changes = await _compare_all(conn, fence, incoming, canons)
             changes.unclear += [each.mention() for each in unclear]
-            writes = await ready(fence, changes)
+            writes = await ready(conn, fence, changes)
             drafts = await writing.draft(conn, fence, changes, canons) if changes.event_days else None
             seen = [each.record_id for each in records]
             try:
@@ -74,7 +74,7 @@ async def append(db: Database, fence: Fence, batch: Batch, canons: Mapping[str, 
                 if drafts is None or not await partitions.prepare(conn, now, changes.event_days):
                     raise
                 continue  # the first events that are kept up to their day
-        return _told(changes, head)
+        return _told(changes, writes, head)
 
 
 async def append_within(conn: Conn, fence: Fence, batch: Batch, canons: Mapping[str, Canon], now: datetime) -> Appended:
@@ -88,10 +88,10 @@ async def append_within(conn: Conn, fence: Fence, batch: Batch, canons: Mapping[
     incoming, unclear = newest([*records, *deletes])
     changes = await _compare_all(conn, fence, incoming, canons)
     changes.unclear += [each.mention() for each in unclear]
-    writes = await ready(fence, changes)
+    writes = await ready(conn, fence, changes)
     drafts = await writing.draft(conn, fence, changes, canons) if days else None
     seen = [each.record_id for each in records]
-    return _told(changes, await _write(conn, fence, batch, changes, writes, drafts, seen, now))
+    return _told(changes, writes, await _write(conn, fence, batch, changes, writes, drafts, seen, now))
 
 
 async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]:
@@ -145,10 +145,15 @@ async def _write(
 ) -> int:
     """The transaction; the head that it leaves, 0 when it took no number. Lock order: epoch, the sync's own rows, then
     the stream, for which the other syncs on it wait."""
-    removals = await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision)
-    if removals is None:
+    packed_with = [each.dict_id for each in writes.dictionaries.values()]
+    own = (fence.stream_id, fence.sync_id, fence.epoch, fence.revision)
+    epoch = await conn.fetchrow(_LOCK_EPOCH, *own, packed_with)
+    if epoch is None:
         raise Fenced(f"Sync {fence.sync_id} is no longer this writer's: nothing was written.")
-    if changes.removals not in (None, removals):
+    if epoch["dictionaries"] != len(packed_with):  # the database was put back to before they were made
+        dictionaries.forget(fence, writes.dictionaries)
+        raise _Overtaken
+    if changes.removals not in (None, epoch["removals"]):
         raise _Overtaken
     if batch.seen is not None:
         for part in _chunks(seen, _CHUNK):
@@ -254,7 +259,7 @@ def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield rows[start : start + size]
 
 
-def _told(changes: Changes, head: int) -> Appended:
+def _told(changes: Changes, writes: Ready, head: int) -> Appended:
     created = sum(over.creates for over in changes.upserts)
     return Appended(
         created=created,
@@ -265,4 +270,5 @@ def _told(changes: Changes, head: int) -> Appended:
         unclear=changes.unclear,
         changed=[(over.new.item.collection, over.new.item.id) for over in changes.upserts],
         head=head,
+        untrained=writes.untrained,
     )

@@ -34,8 +34,10 @@ where stream_id = $1 and sync_id = $2 and parent_id = $3 and collection_id = $4 
 
 -- name: lock_epoch
 -- The fence: no row means that the writer is late. Held to the end, so that a claim or a change of scope waits. It tells
--- how often retention has removed records of the sync, which waits too.
-select removals from sync_epochs
+-- how often retention has removed records of the sync, which waits too, and how many of the dictionaries $5 are there.
+select removals,
+  (select count(*) from payload_dicts d where d.stream_id = $1 and d.dict_id = any ($5::int[])) as dictionaries
+from sync_epochs
 where stream_id = $1 and sync_id = $2 and epoch = $3 and revision = $4 and not deleted
 for share
 
@@ -80,7 +82,7 @@ on conflict (stream_id, record_id) do update set
   inserted_at = case when records.updated_idx is null then excluded.inserted_at else records.inserted_at end,
   appended_at = excluded.appended_at,
   raw_hash = excluded.raw_hash, canon_hash = excluded.canon_hash, canon_version = excluded.canon_version,
-  size = excluded.size, codec = excluded.codec, dict_id = excluded.dict_id, data = excluded.data
+  size = excluded.size, codec = excluded.codec, data = excluded.data
 where (records.raw_hash <> excluded.raw_hash or records.deleted) and coalesce(records.updated_idx, 0) <= $33
   and case
     when excluded.version <> records.version and excluded.version <> 0 and records.version <> 0

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.stream.codec import unpack
+from headrace.stream.dictionaries import read_again, texts
 from headrace.stream.hashes import canon_hash, same_content
 from headrace.stream.incoming import NEWER, OLDER, UNCLEAR, Incoming, order
 from headrace.stream.items import Canon, Delete, Fence, Mention, Record
@@ -179,6 +180,13 @@ def _judge_return(new: Incoming, held: Held, changes: Changes) -> None:
         changes.stale += 1
 
 
+@read_again
+async def _payloads(conn: Conn, fence: Fence, record_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    rows = await conn.fetch(_READ_PAYLOADS, fence.stream_id, record_ids)
+    held = await texts(conn, fence.stream_id, [(row["codec"], row["data"]) for row in rows])
+    return {row["record_id"]: text for row, text in zip(rows, held, strict=True)}
+
+
 async def _compare_contents(
     conn: Conn,
     fence: Fence,
@@ -196,10 +204,7 @@ async def _compare_contents(
         for over, held, _ in doubtful
         if held.canon_hash is None or held.canon_version != canons.get(over.new.item.collection, _PLAIN).version
     ]
-    payloads: dict[Any, bytes] = {}
-    if wanted:
-        rows = await conn.fetch(_READ_PAYLOADS, fence.stream_id, wanted)
-        payloads = {row["record_id"]: unpack(row["codec"], row["data"]) for row in rows}
+    payloads = await _payloads(conn, fence, wanted) if wanted else {}
     for over, held, verdict in doubtful:
         item = over.new.item
         assert isinstance(item, Record)

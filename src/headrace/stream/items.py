@@ -147,3 +147,5 @@ class Appended:
     unclear: list[Mention] = field(default_factory=list)
     changed: list[tuple[str, str]] = field(default_factory=list)
     head: int = 0
+    untrained: list[str] = field(default_factory=list)
+    """Collections that would be packed smaller with a dictionary; see `dictionaries.train`."""

@@ -10,7 +10,8 @@ from uuid import UUID
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.ids import record_id, record_namespace
-from headrace.stream.codec import PLAIN, unpack_all
+from headrace.stream.codec import PLAIN, WITH_DICTIONARY, Dictionary, dict_id, unpack
+from headrace.stream.dictionaries import named, read_again
 
 _SQL = load(__package__, "read.sql")
 _READ_AFTER = _SQL.read_after
@@ -45,27 +46,32 @@ class StoredRecord:
     data: bytes
     codec: int = field(default=PLAIN, kw_only=True)
     """How `data` lies while the record is still packed."""
+    dictionary: Dictionary | None = field(default=None, kw_only=True, repr=False, compare=False)
+    """What it was packed with, once `attach` has found it."""
 
 
 def packed(rows: Iterable[Any]) -> list[StoredRecord]:
-    """Rows of (the fields of StoredRecord up to inserted_at, codec, data), to be opened before they are read."""
+    """Rows of (the fields of StoredRecord up to inserted_at, codec, data), to be given their dictionaries (`attach`)
+    and opened before they are read."""
     return [
         StoredRecord(a, b, c, d, e, f, g, h, i, data, codec=codec) for a, b, c, d, e, f, g, h, i, codec, data in rows
     ]
 
 
-def stored(rows: Iterable[Any]) -> list[StoredRecord]:
-    """The same, opened."""
-    records = packed(rows)
-    open_all(records)
-    return records
+async def attach(conn: Conn, stream_id: UUID, records: Sequence[StoredRecord]) -> None:
+    """Give packed records of the stream the dictionaries that they are unpacked with. Raises DictionaryMissing."""
+    wanting = [(record, dict_id(record.data)) for record in records if record.codec == WITH_DICTIONARY]
+    if wanting:
+        dictionaries = await named(conn, stream_id, {each for _, each in wanting})
+        for record, each in wanting:
+            record.dictionary = dictionaries[each]
 
 
 def open_all(records: Sequence[StoredRecord]) -> None:
     """Unpack what is still packed."""
-    texts = unpack_all([(record.codec, record.data) for record in records])
+    texts = unpack([(record.codec, record.data, record.dictionary) for record in records])
     for record, text in zip(records, texts, strict=True):
-        record.data, record.codec = text, PLAIN
+        record.data, record.codec, record.dictionary = text, PLAIN, None
 
 
 async def opened(records: Sequence[StoredRecord]) -> None:
@@ -76,6 +82,7 @@ async def opened(records: Sequence[StoredRecord]) -> None:
         open_all(records)
 
 
+@read_again
 async def read_after(
     conn: Conn,
     stream_id: UUID,
@@ -103,7 +110,12 @@ async def read_after(
         rows = await conn.fetch(_READ_PAIRS, *page, *held_by, deleted)
     else:
         rows = await conn.fetch(_READ_AFTER, *page, *held_by, deleted)
+    return await _opened(conn, stream_id, rows)
+
+
+async def _opened(conn: Conn, stream_id: UUID, rows: Iterable[Any]) -> list[StoredRecord]:
     records = packed(rows)
+    await attach(conn, stream_id, records)
     await opened(records)
     return records
 
@@ -120,9 +132,10 @@ async def _named(
         return list(await conn.fetch(_READ_NAMED, *page, ids, deleted))
 
 
+@read_again
 async def latest(conn: Conn, stream_id: UUID, limit: int) -> list[StoredRecord]:
     """The visible records that changed last, at most `limit`, the newest first."""
-    return stored(await conn.fetch(_READ_LATEST, stream_id, limit))
+    return await _opened(conn, stream_id, await conn.fetch(_READ_LATEST, stream_id, limit))
 
 
 def collections_like(provider: str | None) -> str | None:
@@ -130,10 +143,11 @@ def collections_like(provider: str | None) -> str | None:
     return None if provider is None else provider.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + ":%"
 
 
+@read_again
 async def get_record(conn: Conn, stream_ids: Sequence[UUID], record_id: UUID) -> tuple[UUID, StoredRecord] | None:
     """(stream id, record) of a visible record in one of the streams, deleted ones included; None: not there."""
     row = await conn.fetchrow(_READ_RECORD, stream_ids, record_id)
-    return None if row is None else (row[0], stored([tuple(row)[1:]])[0])
+    return None if row is None else (row[0], (await _opened(conn, row[0], [tuple(row)[1:]]))[0])
 
 
 async def head(conn: Conn, stream_id: UUID) -> int:

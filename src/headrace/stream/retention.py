@@ -31,6 +31,7 @@ _FINISH_SYNC = (
     _SQL.finish_epoch,
     _SQL.finish_state,
     _SQL.finish_checkpoints,
+    _SQL.finish_dictionaries,
     _SQL.finish_held_deletes,
     _SQL.finish_set_aside,
 )

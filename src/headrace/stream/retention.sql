@@ -67,6 +67,9 @@ where stream_id = $1 and record_id = any (array(
   where c.stream_id = $1 and c.sync_id = $2 and c.reading = 'sweep'
 ))
 
+-- name: finish_dictionaries
+delete from payload_dicts where stream_id = $1 and sync_id = $2
+
 -- name: finish_held_deletes
 delete from held_deletes where stream_id = $1 and sync_id = $2
 

@@ -10,8 +10,9 @@ from uuid import UUID
 from headrace.db.pool import Conn
 from headrace.db.queries import Queries, load
 from headrace.stream.consumers.state import Message, State
+from headrace.stream.dictionaries import read_again
 from headrace.stream.events.reading import StoredEvent, packed_events
-from headrace.stream.read import MOST_BYTES, StoredRecord, opened, packed
+from headrace.stream.read import MOST_BYTES, StoredRecord, attach, opened, packed
 
 MOST_NUMBER = 2**53 - 1
 
@@ -59,6 +60,7 @@ class Source(ABC):
         self._list_dead = statements.list_dead
         self._take_dead = statements.take_dead
 
+    @read_again
     async def window(
         self, conn: Conn, stream_id: UUID, state: State, after: int, up_to: int, limit: int, left: int
     ) -> Window:
@@ -71,7 +73,9 @@ class Source(ABC):
             return Window(head, [], 0, heavy=False)
         fitting = rows if total <= left else list(takewhile(lambda row: row["data"] is not None, rows))
         size = fitting[-1]["total"] if fitting else 0
-        return Window(head, self.entries(fitting, beside=2), size, heavy=len(fitting) < len(rows))
+        entries = self.entries(fitting, beside=2)
+        await attach(conn, stream_id, entries)
+        return Window(head, entries, size, heavy=len(fitting) < len(rows))
 
     async def count_new(self, conn: Conn, stream_id: UUID, state: State, most: int) -> tuple[int, int]:
         """(messages past the position that are not held back, those that are), counted up to `most`."""
@@ -107,12 +111,14 @@ class Source(ABC):
         due = await self.due(conn, stream_id, state, list(state.due.values())) if state.due else {}
         return sum(each.wanted and not each.spent(state) for each in due.values())
 
+    @read_again
     async def dead(
         self, conn: Conn, stream_id: UUID, consumer_id: UUID, after: UUID | None, limit: int
     ) -> list[tuple[Any, Entry]]:
         """(idx, deliveries, reason, dead_at) with the entry of messages set aside, behind the place `after`."""
         rows = await conn.fetch(self._list_dead, stream_id, consumer_id, self._behind(after), limit)
         entries = self.entries(rows, beside=4)
+        await attach(conn, stream_id, entries)
         await opened(entries)
         return [(tuple(row)[-4:], entry) for row, entry in zip(rows, entries, strict=True)]
 
@@ -127,9 +133,16 @@ class Source(ABC):
     def _behind(self, place: UUID | None) -> Any:
         """The parameter that lists dead letters behind a place."""
 
-    @abstractmethod
+    @read_again
     async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
         """What is to be handed out again, packed, as far as it still stands."""
+        entries = await self._entries_again(conn, stream_id, due)
+        await attach(conn, stream_id, entries)
+        return entries
+
+    @abstractmethod
+    async def _entries_again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
+        """The same without their dictionaries."""
 
     @abstractmethod
     def entries(self, rows: Iterable[Any], *, beside: int) -> Sequence[Entry]:
@@ -149,7 +162,7 @@ class _Records(Source):
     def _behind(self, place: UUID | None) -> UUID | None:
         return place
 
-    async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
+    async def _entries_again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
         ids, idxs = [each.message.record_id for each in due], [each.idx for each in due]
         return packed(await conn.fetch(self._read_again, stream_id, ids, idxs))
 
@@ -170,7 +183,7 @@ class _Events(Source):
     def _behind(self, place: UUID | None) -> int:
         return 0 if place is None else min(place.int, MOST_NUMBER)
 
-    async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
+    async def _entries_again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
         return packed_events(await conn.fetch(self._read_again, stream_id, [each.idx for each in due]))
 
     def entries(self, rows: Iterable[Any], *, beside: int) -> Sequence[Entry]:

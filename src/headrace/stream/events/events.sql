@@ -20,11 +20,11 @@ where r.updated_idx is not distinct from u.updated_idx
 -- One for each number that this append has given out, as the record then stands. The client says of which records
 -- something was changed, and what it was before; else a living record is a new one.
 insert into events (stream_id, updated_idx, expires_on, event, record_id, sync_id, collection_id, upstream_id, deleted,
-  upstream_created_at, upstream_updated_at, inserted_at, appended_at, changes, size, codec, dict_id, data)
+  upstream_created_at, upstream_updated_at, inserted_at, appended_at, changes, size, codec, data)
 select $1, r.updated_idx, $4,
   case when r.deleted then 'deleted' when c.changes is not null then 'updated' else 'created' end,
   r.record_id, r.sync_id, r.collection_id, r.upstream_id, r.deleted, r.upstream_created_at, r.upstream_updated_at,
-  r.inserted_at, r.appended_at, c.changes, r.size, r.codec, r.dict_id, r.data
+  r.inserted_at, r.appended_at, c.changes, r.size, r.codec, r.data
 from records r
 left join unnest($5::bigint[], $6::bytea[]) c (updated_idx, changes) on c.updated_idx = r.updated_idx
 where r.stream_id = $1 and r.updated_idx > $2 and r.updated_idx <= $3

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.stream.read import MOST_BYTES, StoredRecord, collections_like, opened
+from headrace.stream.dictionaries import read_again
+from headrace.stream.read import MOST_BYTES, StoredRecord, attach, collections_like, opened
 
 _READ_AFTER = load(__package__, "events.sql").read_after
 
@@ -33,6 +34,7 @@ def packed_events(rows: Iterable[Any]) -> list[StoredEvent]:
     ]
 
 
+@read_again
 async def read_after(
     conn: Conn,
     stream_id: UUID,
@@ -50,5 +52,6 @@ async def read_after(
     like = collections_like(provider)
     filters = (sync_ids, like, collection_ids, upstream_id, deleted)
     events = packed_events(await conn.fetch(_READ_AFTER, stream_id, after, limit, max_bytes, *filters))
+    await attach(conn, stream_id, events)
     await opened(events)
     return events

@@ -4,7 +4,7 @@ What an event shows of the record is copied in the database from the row that wa
 changed fields come from here; they are made before the transaction, of the very rows that the append then replaces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from uuid import UUID
 
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.stream.codec import unpack
 from headrace.stream.compare import Changes
+from headrace.stream.dictionaries import read_again, texts
 from headrace.stream.events.changes import old_values
 from headrace.stream.items import Canon, Fence, Record
 
@@ -46,13 +46,18 @@ async def draft(conn: Conn, fence: Fence, changes: Changes, canons: Mapping[str,
         for over in changes.upserts
         if over.held is not None and over.held.updated_idx is not None
     ]
-    rows = await conn.fetch(_READ_OLD, fence.stream_id, list(updates)) if updates else []
-    for row in rows:
-        item = updates[row["record_id"]].new.item
+    for record_id, old in await _old(conn, fence, list(updates)) if updates else ():
+        item = updates[record_id].new.item
         assert isinstance(item, Record)
-        canon = canons.get(item.collection, _PLAIN)
-        drafts.changes[row["record_id"]] = old_values(unpack(row["codec"], row["data"]), item.raw, canon)
+        drafts.changes[record_id] = old_values(old, item.raw, canons.get(item.collection, _PLAIN))
     return drafts
+
+
+@read_again
+async def _old(conn: Conn, fence: Fence, record_ids: Sequence[UUID]) -> list[tuple[UUID, bytes]]:
+    rows = await conn.fetch(_READ_OLD, fence.stream_id, record_ids)
+    held = await texts(conn, fence.stream_id, [(row["codec"], row["data"]) for row in rows])
+    return [(row["record_id"], text) for row, text in zip(rows, held, strict=True)]
 
 
 async def stands(conn: Conn, stream_id: UUID, drafts: Drafts) -> bool:
