@@ -15,6 +15,7 @@ from headrace.engine.checkpoints import (
     HeadMark,
     Mark,
     NewerForm,
+    RefusedMark,
     SettledMark,
     SliceMark,
     Span,
@@ -46,6 +47,7 @@ marks = st.one_of(
     st.builds(SettledMark, moments, st.none() | walks),
     st.builds(TokenMark, cursors.filter(bool), moments, moments),
     st.builds(SliceMark, windows, cursors, st.none() | st.text(max_size=5), st.none() | moments),
+    st.builds(RefusedMark, moments, cursors),
     st.builds(BackfillMark, window=windows, began=st.none() | moments, since=st.none() | moments),
     st.builds(SweepMark, sweep_id=st.none() | st.just(uuid4()), began=st.none() | moments, cursor=cursors),
 )

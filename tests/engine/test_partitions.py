@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from holding import Holding, holding_at
 from shop import KEY
-from warehouse import DEPOT, Warehouse, open_warehouse
+from warehouse import DEPOT, PAGE, Warehouse, open_warehouse
 
 from headrace.db.pool import Database
 from headrace.engine import horizons, partitions
@@ -34,6 +34,10 @@ async def reading(db: Database, warehouse: Warehouse, **facts: object) -> AsyncI
 def fill(warehouse: Warehouse, hall: str, count: int) -> None:
     for n in range(count):
         warehouse.crate(hall, f"{hall}{n:02}", created=OLD + n * 3600)
+
+
+async def followed(held: Holding, warehouse: Warehouse, key: str) -> bool:
+    return bool((await held.copy("depot:crate"))[key] == warehouse.crates[key])
 
 
 async def copies(held: Holding, warehouse: Warehouse) -> bool:
@@ -85,11 +89,7 @@ async def test_a_partition_that_goes_stops_nothing_and_its_records_wait_for_a_pe
             await held.read_to_the_end()
             lost = warehouse.halls.pop("north")
             warehouse.crate("south", "south01", weight=9)
-
-            async def followed() -> bool:
-                return (await held.copy("depot:crate"))["south01"] == warehouse.crates["south01"]
-
-            await held.until(followed)
+            await held.until(lambda: followed(held, warehouse, "south01"))
             assert (await held.copy("depot:crate")).keys() == lost.crates.keys() | warehouse.crates.keys()
             await held.stop()
             await held.sweep_now("depot:crate")
@@ -123,17 +123,13 @@ async def test_a_partition_that_is_refused_keeps_none_of_the_others_back(db: Dat
             }
             assert await left_out(held) == 1
             warehouse.crate("south", "south03", weight=5)
-
-            async def followed() -> bool:
-                return (await held.copy("depot:crate"))["south03"] == warehouse.crates["south03"]
-
-            await held.until(followed)
+            await held.until(lambda: followed(held, warehouse, "south03"))
             health = await held.health()
             assert health["status"] == "warning"
             assert [note for note in health["notes"] if "refuses north: status 403" in note]
             warehouse.crate("north", "north07", weight=7)
             await try_again(held)  # and is refused again
-            await held.until(followed)
+            await held.until(lambda: followed(held, warehouse, "south03"))
             warehouse.refused.clear()
             await try_again(held)
             await held.until(lambda: copies(held, warehouse))
@@ -147,6 +143,39 @@ async def test_a_partition_that_is_refused_keeps_none_of_the_others_back(db: Dat
             assert await left_out(held) == 0
 
 
+async def test_a_partition_that_was_refused_is_read_on_from_where_a_killed_process_was(db: Database) -> None:
+    async with open_warehouse() as warehouse:
+        fill(warehouse, "north", 5 * PAGE)
+        fill(warehouse, "south", 3)
+        warehouse.refused["/north/crates"] = 403
+        async with reading(db, warehouse) as held:
+            await held.read_to_the_end()
+            warehouse.refused.clear()
+            stuck = str(3 * PAGE)
+            warehouse.unanswered.add(("/north/crates", stuck))
+            await try_again(held)
+
+            async def on_its_way() -> bool:
+                return ("/north/crates", stuck) in [(path, query.get("at")) for path, query in warehouse.asked]
+
+            await held.until(on_its_way)
+            await held.kill()
+            warehouse.crate("north", "north00", weight=3)  # its page was read; nobody looks meanwhile
+            warehouse.unanswered.clear()
+            asked = len(warehouse.asked)
+            await held.start()
+            await held.until(lambda: copies(held, warehouse))
+            listed = [query for path, query in warehouse.asked[asked:] if path == "/north/crates"]
+            whole = [int(query.get("at", 0)) for query in listed if "since" not in query]
+            assert whole == [3 * PAGE, 4 * PAGE]
+
+            async def forgotten() -> bool:
+                return await left_out(held) == 0
+
+            await held.until(forgotten)
+            assert "depot:crate/north" not in await held.rows("backfill")
+
+
 async def test_a_partition_that_is_refused_later_on_is_left_out_as_well(db: Database) -> None:
     async with open_warehouse() as warehouse:
         fill(warehouse, "north", 12)
@@ -156,11 +185,7 @@ async def test_a_partition_that_is_refused_later_on_is_left_out_as_well(db: Data
             warehouse.refused["/north/crates"] = 404
             warehouse.crate("north", "north03", weight=5)
             warehouse.crate("south", "south03", weight=5)
-
-            async def followed() -> bool:
-                return (await held.copy("depot:crate"))["south03"] == warehouse.crates["south03"]
-
-            await held.until(followed)
+            await held.until(lambda: followed(held, warehouse, "south03"))
 
             async def set_aside() -> bool:
                 return await left_out(held) == 1
@@ -168,11 +193,7 @@ async def test_a_partition_that_is_refused_later_on_is_left_out_as_well(db: Data
             await held.until(set_aside)
             asked = sum(path == "/north/crates" for path, _ in warehouse.asked)
             warehouse.crate("south", "south04", weight=5)
-
-            async def followed_on() -> bool:
-                return (await held.copy("depot:crate"))["south04"] == warehouse.crates["south04"]
-
-            await held.until(followed_on)
+            await held.until(lambda: followed(held, warehouse, "south04"))
             # One reading may have been on its way to it; it is not asked for again and again.
             assert sum(path == "/north/crates" for path, _ in warehouse.asked) <= asked + 1
             warehouse.refused.clear()

@@ -4,6 +4,7 @@ crate      in halls (partitions), oldest first, changed since, a list of deletio
 tables     an account's own collections, found by searching; each hall has a log of them whose place is told by token
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ class Warehouse:
         self.fields: dict[str, list[str]] = {}
         self.refused: dict[str, int] = {}
         """Path → status with which it is refused."""
+        self.unanswered: set[tuple[str, str]] = set()
+        """(path, place in the list) of pages that never come."""
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.url = ""
 
@@ -106,6 +109,8 @@ class Warehouse:
     async def answer(self, request: web.Request) -> web.Response:
         query = dict(request.query)
         self.asked.append((request.path, query))
+        if (request.path, query.get("at", "0")) in self.unanswered:
+            await asyncio.Event().wait()
         if request.path in self.refused:
             return web.json_response({}, status=self.refused[request.path])
         return self._answer(request.path.strip("/").split("/"), query)

@@ -137,6 +137,15 @@ class SliceMark(Mark):
 
 
 @dataclass(slots=True)
+class RefusedMark(Mark):
+    """How far a partition has been read that had been refused. `due` is the moment for which this attempt was set: one
+    that was refused anew has another, and begins anew, since nobody followed it meanwhile."""
+
+    due: datetime
+    cursor: Cursor | None = None
+
+
+@dataclass(slots=True)
 class SweepMark(Mark):
     """A sweep of one listing, for its collection and those embedded in it.
 
@@ -240,6 +249,10 @@ async def put(conn: Conn, stream_id: UUID, sync_id: UUID, write: CheckpointWrite
 
 def slice_scope(collection_id: str, number: int) -> str:
     return f"{collection_id}#{number}"
+
+
+def refused_scope(collection_id: str, partition: str) -> str:
+    return f"{collection_id}/{partition}"
 
 
 def slice_numbers(checkpoints: Checkpoints, collection_id: str) -> Iterable[tuple[int, Checkpoint]]:

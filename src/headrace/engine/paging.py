@@ -24,6 +24,9 @@ _MOST_BYTES = 1 << 20
 MOST_EMPTY = 10_000
 """So many pages in a row without an item, and with a next one, are taken for a next page that never ends."""
 
+MOST_RESTARTS = 3
+"""How often in a row a window whose cursor died is read from its start before the reading counts as failed."""
+
 
 class Behind:
     """Stores pages while the next are read, in the order in which they are put.

@@ -8,19 +8,21 @@ whole reading.
 from collections.abc import Mapping
 from datetime import datetime
 
+import asyncpg
 import structlog
 
 from headrace.db.queries import load
-from headrace.engine.checkpoints import Checkpoints
+from headrace.engine.checkpoints import Checkpoints, RefusedMark, decode, refused_scope, write
 from headrace.engine.fetching import WAITS
 from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
-from headrace.engine.paging import CursorGuard
+from headrace.engine.paging import MOST_RESTARTS, CursorGuard
 from headrace.engine.partitions import REFUSALS, partitions_of
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
-from headrace.providers.kit import EVERYTHING, Collection, Cursor, Partitions
+from headrace.providers.kit import EVERYTHING, Collection, Partitions
+from headrace.stream.items import CheckpointWrite
 
 log = structlog.get_logger(__name__)
 
@@ -61,20 +63,32 @@ async def leave_out(
 
 
 async def load_refused(session: Session) -> None:
-    """Learn what is left out, why, and when it is tried again."""
-    fence = session.fence
-    rows = await session.services.db.ingest.fetch(REFUSED, fence.stream_id, fence.sync_id, sorted(session.reads))
+    """Learn what is left out, why, and when it is tried again. What is being read whole is no longer left out: pages of
+    it are stored, and what changes since must be found."""
+    rows = await _rows(session)
     session.refused = {}
     for row in rows:
-        session.refused.setdefault(row["collection_id"], {})[row["upstream_id"]] = row["reason"]
+        if _begun(row) is None:
+            session.refused.setdefault(row["collection_id"], {})[row["upstream_id"]] = row["reason"]
     session.refused_until = min((row["retry_at"] for row in rows), default=None)
+
+
+async def _rows(session: Session) -> list[asyncpg.Record]:
+    fence = session.fence
+    return await session.services.db.ingest.fetch(REFUSED, fence.stream_id, fence.sync_id, sorted(session.reads))
+
+
+def _begun(row: asyncpg.Record) -> RefusedMark | None:
+    """How far the attempt that is due has come; None: no page of it is stored."""
+    mark = None if row["form"] is None else decode(RefusedMark, row["form"], row["value"])
+    return mark if mark is not None and mark.due == row["retry_at"] else None
 
 
 class Refused:
     """Tries again what was left out: one that can be read is read whole, and followed from then on.
 
-    It is followed from before it is read, so nothing that changes meanwhile is lost. A read that is cut short begins
-    anew.
+    It is followed from before it is read, so nothing that changes meanwhile is lost. A read that is cut short goes on
+    from the last page stored.
     """
 
     reading = "refused"
@@ -99,14 +113,17 @@ class Refused:
         """Raises ReadFailed when the provider cannot be reached at all, Stopped, Fenced."""
         session, fence = self._session, self._session.fence
         pool = session.services.db.ingest
-        for row in await pool.fetch(REFUSED, fence.stream_id, fence.sync_id, sorted(session.reads)):
+        for row in await _rows(session):
             if row["retry_at"] > session.now():
                 continue
             collection, partition = session.collection(row["collection_id"]), row["upstream_id"]
             session.refused.get(collection.id, {}).pop(partition, None)
-            if partition in await partitions_of(session, collection.partitions, Priority.BACKFILL):
+            mark = _begun(row) or RefusedMark(row["retry_at"])
+            if partition not in await partitions_of(session, collection.partitions, Priority.BACKFILL):
+                await session.note(_checkpoint(collection, partition, mark, remove=True))
+            else:
                 try:
-                    await self._read(collection, partition)
+                    await self._read(collection, partition, mark)
                 except ReadFailed as failed:
                     if not is_refused(partition, failed):
                         raise
@@ -117,16 +134,32 @@ class Refused:
             await pool.execute(FOUND_AGAIN, *key, row["retry_at"])
         await load_refused(session)
 
-    async def _read(self, collection: Collection, partition: str) -> None:
+    async def _read(self, collection: Collection, partition: str, mark: RefusedMark) -> None:
         session, listing = self._session, collection.listing
         assert listing is not None
         context = session.context(session.access.provider.reads([collection.id]), partition)
         guard = CursorGuard(f"the listing of {collection.id}")
-        cursor: Cursor | None = None
+        restarts = 0
         while True:
-            page = await session.read(listing.page(context, EVERYTHING, cursor), Priority.BACKFILL)
-            cursor = guard.check(page)
-            await self._intake.take(page.items, [], origin=BACKFILL)
-            if cursor is None:
+            try:
+                page = await session.read(listing.page(context, EVERYTHING, mark.cursor), Priority.BACKFILL)
+            except ReadFailed as failed:
+                restarts += 1
+                if failed.fault.kind != "restart" or mark.cursor is None or restarts > MOST_RESTARTS:
+                    raise
+                mark.cursor = None
+                guard.restart()
+                continue
+            restarts = 0
+            mark.cursor = guard.check(page)
+            done = mark.cursor is None
+            row = _checkpoint(collection, partition, mark, remove=done)
+            await self._intake.take(page.items, [row], origin=BACKFILL)
+            if done:
                 return
             await session.pause(page)
+
+
+def _checkpoint(collection: Collection, partition: str, mark: RefusedMark, *, remove: bool) -> CheckpointWrite:
+    scope = refused_scope(collection.id, partition)
+    return write("backfill", scope, mark, collection.id, remove=remove)

@@ -12,7 +12,7 @@ from functools import partial
 from headrace.engine.checkpoints import SliceMark, slice_scope, write
 from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
-from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.paging import MOST_RESTARTS, Behind, CursorGuard
 from headrace.engine.partitions import has_gone
 from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.session import Session, Stopped
@@ -24,8 +24,6 @@ from headrace.stream.items import CheckpointWrite, Record
 
 WORTH_SHARING = 3.0
 """A slice is shared while at least this many pages seem to be left."""
-MOST_RESTARTS = 3
-"""How often in a row a window whose cursor died is read from its start before the reading counts as failed."""
 
 
 class Slices:

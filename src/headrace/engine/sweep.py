@@ -21,7 +21,7 @@ from headrace.engine.confirm import confirm_deletes
 from headrace.engine.ingest import Load
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
-from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.paging import MOST_RESTARTS, Behind, CursorGuard
 from headrace.engine.partitions import has_gone, partitions_of
 from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.schedule import Tempo
@@ -42,7 +42,6 @@ SHARE = 0.2
 """A sweep asks for at most this part of what the sync may."""
 CHUNK = 200
 FORGET_CHUNK = 5_000
-MOST_RESTARTS = 3
 
 
 def cadence(collection: Collection) -> timedelta:

@@ -6,7 +6,7 @@ from functools import partial
 from headrace.engine.checkpoints import Span, Walk
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
-from headrace.engine.paging import Behind, CursorGuard
+from headrace.engine.paging import MOST_RESTARTS, Behind, CursorGuard
 from headrace.engine.partitions import has_gone
 from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.session import Session
@@ -15,9 +15,6 @@ from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import halves
 from headrace.providers.kit import Page
 from headrace.stream.items import CheckpointWrite
-
-MOST_RESTARTS = 3
-"""How often in a row a window whose cursor died is read from its start before the reading counts as failed."""
 
 
 async def walk_through(
