@@ -1,6 +1,6 @@
 """Append: new records, the same again, and changed ones, through `stream.append` on an embedded server: by one writer,
-and by sixteen on one stream against the same sixteen with a stream each, where no number waits for another. Then the
-room that they take on disk.
+and by sixteen on one stream against the same sixteen with a stream each, where no number waits for another. Then new
+ones packed with a dictionary of their collection, and the room that all of them take on disk.
 
 python -m bench.append [--quick] [--records 64000] [--batch 1000] [--writers 16]
 """
@@ -23,7 +23,7 @@ from headrace.db.launcher import EmbeddedPostgres
 from headrace.db.migrate import migrate
 from headrace.db.pool import Database
 from headrace.ids import uuid7
-from headrace.stream import lifecycle
+from headrace.stream import dictionaries, lifecycle
 from headrace.stream.append import append
 from headrace.stream.items import Batch, CheckpointWrite, Fence, Record
 
@@ -110,13 +110,43 @@ async def measure(db: Database, pid: int, total: int, size: int, fences: list[Fe
     figures = {}
     for name, revision in (("new", 0), ("unchanged", 0), ("changed", 1)):
         work = [batches(writer * share, share, size, revision) for writer in range(len(fences))]
-        gc.collect()
-        client, server = time.process_time(), server_seconds(pid)
-        rate, changed = await timed(db, fences, work)
-        client, server = time.process_time() - client, server_seconds(pid) - server
-        figures[name] = Spent(rate, client / total * 1e6, server / total * 1e6, await disk(db))
+        figures[name], changed = await spend(db, pid, fences, work)
         assert changed == (0 if name == "unchanged" else share * len(fences))
     return figures
+
+
+async def spend(db: Database, pid: int, fences: list[Fence], work: list[list[Batch]]) -> tuple[Spent, int]:
+    """What the work takes, and how many of its records were not unchanged."""
+    total = sum(len(batch.records) for own in work for batch in own)
+    gc.collect()
+    client, server = time.process_time(), server_seconds(pid)
+    rate, changed = await timed(db, fences, work)
+    client, server = time.process_time() - client, server_seconds(pid) - server
+    return Spent(rate, client / total * 1e6, server / total * 1e6, await disk(db)), changed
+
+
+async def with_dictionary(db: Database, pid: int, total: int, size: int) -> tuple[Spent, float, float]:
+    """New records of a collection that has a dictionary: what they take, and the bytes of a payload without and with."""
+    fences = await fresh(db)
+    enough = dictionaries.ENOUGH
+    await timed(db, fences, [batches(0, enough, size, 0)])
+    before = await payload(db, fences[0], enough)
+    assert await dictionaries.train(db, fences[0], COLLECTION)
+    spent, changed = await spend(db, pid, fences, [batches(enough, total, size, 0)])
+    assert changed == total
+    return spent, before, (await payload(db, fences[0], enough + total) * (enough + total) - before * enough) / total
+
+
+async def payload(db: Database, fence: Fence, records: int) -> float:
+    """Bytes of a packed payload, as a mean."""
+    return float(
+        await db.api.fetchval(
+            "select sum(octet_length(data)) from records where stream_id = $1 and sync_id = $2",
+            fence.stream_id,
+            fence.sync_id,
+        )
+        / records
+    )
 
 
 async def fresh(db: Database, syncs: int = 1) -> list[Fence]:
@@ -161,6 +191,9 @@ async def main() -> None:
             report("one writer", figures)
             figure("disk a new record", figures["new"].disk, "bytes")
             figure("disk a record, each changed once", figures["changed"].disk, "bytes")
+            spent, before, after = await with_dictionary(db, server.pid, total, options.batch)
+            report("one writer, with a dictionary", {"new": spent})
+            figure("  a payload without, and with it", after, f"bytes, of {before:,.0f}")
             await beside(db, server.pid, total, options)
             await db.close()
         finally:
