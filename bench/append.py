@@ -126,7 +126,7 @@ async def spend(db: Database, pid: int, fences: list[Fence], work: list[list[Bat
 
 
 async def with_dictionary(db: Database, pid: int, total: int, size: int) -> tuple[Spent, float, float]:
-    """New records of a collection that has a dictionary: what they take, and the bytes of a payload without and with."""
+    """New records of a collection that has a dictionary: what they take, and bytes of a payload without and with."""
     fences = await fresh(db)
     enough = dictionaries.ENOUGH
     await timed(db, fences, [batches(0, enough, size, 0)])
