@@ -11,7 +11,7 @@ from headrace.engine.forecast import Forecast
 from headrace.engine.plan import Backfilling, Plan
 
 WHOLE = depot(windowed=None)
-"""The depot, its halls read from end to end: slices that are read side by side end on pages of their own."""
+"""The depot, its halls read from end to end."""
 HALLS = PAGE + 2
 """More than one page of them."""
 
@@ -68,3 +68,32 @@ async def test_more_partitions_than_may_be_counted_are_judged_by_the_last_backfi
             planned = await told(held)
             assert (planned.requests, planned.exact) == (pages, False)
             assert not [path for path, _ in warehouse.asked if path.endswith("/count")]
+
+
+async def test_a_listing_that_may_be_cut_into_slices_takes_as_many_requests_at_the_least(db: Database) -> None:
+    async with open_warehouse() as warehouse:
+        pages = fill(warehouse)
+        sliced = depot(windowed="created")
+        async with holding_at(db, warehouse.url, ["depot:crate"], sliced, KEY, {"key": "very-secret-key"}) as held:
+            planned = await told(held)
+            assert (planned.requests, planned.exact) == (pages, False)
+            await held.start()
+            await held.found()
+            await held.read_to_the_end()
+            [last] = (await plan_start(held)).backfill
+            assert last.requests is not None
+            assert last.requests >= pages
+
+
+async def test_one_page_of_each_partition_is_not_cut(db: Database) -> None:
+    async with open_warehouse() as warehouse:
+        warehouse.crate("hall0", "0", created=1_700_000_000)
+        sliced = depot(windowed="created")
+        async with holding_at(db, warehouse.url, ["depot:crate"], sliced, KEY, {"key": "very-secret-key"}) as held:
+            planned = await told(held)
+            assert (planned.requests, planned.exact) == (2, True)
+            await held.start()
+            await held.found()
+            await held.read_to_the_end()
+            [last] = (await plan_start(held)).backfill
+            assert last.requests == planned.requests

@@ -54,7 +54,10 @@ class PlannedBackfill(Shape):
     collection_id: str
     requests: int | None = Field(description="null: nobody can know before it was read once.")
     seconds: float | None = Field(description="At the least, at the sync's pace; those of several add up.")
-    exact: bool = Field(description="The provider has counted just now; else judged by the last backfill.")
+    exact: bool = Field(
+        description="The provider has counted just now, and so many it takes; else about so many, by a count or by the "
+        "last backfill."
+    )
 
 
 class PlannedPurge(Shape):

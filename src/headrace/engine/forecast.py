@@ -18,6 +18,7 @@ from headrace.engine.bucket import Window as Limit
 from headrace.engine.limits import Override, SyncLimit, counted
 from headrace.engine.partitions import every_partition
 from headrace.engine.plan import Backfilling, Plan, priced
+from headrace.engine.slices import may_be_shared
 from headrace.engine.tally import Tally
 from headrace.engine.transport import Priority, ReadFailed, Transport
 from headrace.http import Request, Response
@@ -107,7 +108,8 @@ class _Counting:
         self._listing = asyncio.Lock()
 
     async def total(self, each: Backfilling) -> Total | None:
-        """Of the collection with all its partitions, the requests of their list included; None where it is not told.
+        """Of the collection with all its partitions, the requests of their list included; not exact where a backfill
+        may cut the listing into slices, since it takes as many requests at the least. None where it is not told.
         Raises ReadFailed."""
         collection = listed_in(self._access.provider, each.collection_id)
         assert collection.listing is not None
@@ -125,6 +127,8 @@ class _Counting:
             total = await self._run(collection.listing.count(context, each.window))
             if total is None:
                 return None
+            if total.requests > 1 and may_be_shared(collection.listing):
+                total = replace(total, exact=False)
             totals.append(total)
         records = sum(total.records for total in totals)
         return Total(records, sum(total.requests for total in totals), all(total.exact for total in totals))

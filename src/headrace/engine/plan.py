@@ -29,9 +29,9 @@ class Backfilling:
     """The backfill of one collection. `window` is what it reads of the listing.
 
     `requests` are those of its pages; None: nobody knows. `seconds` is how long they take at the least when nothing
-    else uses the pace; those of several backfills add up. `exact`: the provider has counted just now; else `requests`
-    is judged by the last time that it was read. A collection that comes back after it was taken away is swept as well,
-    which takes as many requests again, at a gentler pace.
+    else uses the pace; those of several backfills add up. `exact`: the provider has counted just now, and the requests
+    follow from it; else they are near its count, or judged by the last time that it was read. A collection that comes
+    back after it was taken away is swept as well, which takes as many requests again, at a gentler pace.
     """
 
     collection_id: str

@@ -175,7 +175,7 @@ class Slices:
     def _position(self, page: Page) -> datetime | None:
         """Where the slice stands after a page, in the time by which its listing is cut and ordered."""
         listing = self._listing
-        if listing.windowed is None or listing.order not in ("newest_first", "oldest_first"):
+        if not may_be_shared(listing):
             return None
         times = [
             moment
@@ -212,6 +212,12 @@ class Slices:
             return None
         mark.window = stays
         return SliceMark(goes, partition=mark.partition)
+
+
+def may_be_shared(listing: Listing) -> bool:
+    """Whether a backfill of more than one page may be cut into slices: each ends on a page of its own, so that together
+    they may take more pages than the listing has."""
+    return listing.windowed is not None and listing.order in ("newest_first", "oldest_first")
 
 
 class _Speed:
