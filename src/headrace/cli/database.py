@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from urllib.parse import quote
 
 import asyncpg
 
-from headrace.db.launcher import DATABASE, EmbeddedPostgres
+from headrace.db import socket_path
+from headrace.db.launcher import EmbeddedPostgres
 from headrace.db.pool import AWAY
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
@@ -30,10 +29,11 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
-    joined = await _one_that_is_up(settings.data_dir)
-    if joined is not None:
-        yield joined
-        return
+    with socket_path.within_reach(settings.data_dir.absolute() / "postgres" / "pgdata") as folder:
+        url = socket_path.url(folder)
+        if await _is_up(url):
+            yield url
+            return
     embedded = EmbeddedPostgres(settings.data_dir)
     try:
         url = await embedded.start()
@@ -67,10 +67,8 @@ async def connection(settings: Settings) -> AsyncIterator["asyncpg.Connection[as
             await conn.close()
 
 
-async def _one_that_is_up(data_dir: Path) -> str | None:
-    folder = (data_dir / "postgres" / "pgdata").absolute()
-    url = f"postgresql://{DATABASE}@/{DATABASE}?host={quote(str(folder), safe='')}"
+async def _is_up(url: str) -> bool:
     with suppress(*_UNREACHABLE):
         await (await asyncpg.connect(url, timeout=5)).close()
-        return url
-    return None
+        return True
+    return False

@@ -7,23 +7,18 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
 import asyncpg
 import structlog
 
-from headrace.db import binaries
+from headrace.db import binaries, socket_path
 from headrace.db.child import Account, Child, reaches, run, unprivileged
+from headrace.db.socket_path import DATABASE
 
-DATABASE = "headrace"
-_SOCKET = ".s.PGSQL.5432"
-_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _LOG_LIMIT = 16 << 20
-_RUNTIME_DIRS = ("/run", "/var/run")
 
 # Modest: the server shares the machine with headrace. Nothing trades durability for speed.
 _OPTIONS = {
@@ -65,7 +60,7 @@ class EmbeddedPostgres:
         self._programs: binaries.Binaries | None = None
         self._lock: IO[str] | None = None
         self._child: Child | None = None
-        self._link: tempfile.TemporaryDirectory[str] | None = None
+        self._way = contextlib.ExitStack()
         self._socket_dir = self._pgdata
         self._guard: asyncio.Task[None] | None = None
 
@@ -86,14 +81,14 @@ class EmbeddedPostgres:
         try:
             await asyncio.to_thread(self._make_cluster)
             self._check_version()
-            self._socket_dir = self._short_path()
+            self._socket_dir = self._way.enter_context(socket_path.within_reach(self._pgdata))
             await self._come_up(patience_s)
             await self._make_database()
         except BaseException:
             await self.stop()
             raise
         self._guard = asyncio.create_task(self._keep_up(), name="embedded-postgres")
-        return self._url(DATABASE)
+        return socket_path.url(self._socket_dir)
 
     async def stop(self, patience_s: float = 4.0) -> None:
         """Stop the server: open transactions are rolled back and all is written; after `patience_s` the server stops
@@ -110,9 +105,7 @@ class EmbeddedPostgres:
                     break
             else:
                 child.kill()
-        if self._link is not None:
-            self._link.cleanup()
-            self._link = None
+        self._way.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -189,21 +182,6 @@ class EmbeddedPostgres:
             "Choose a --data-dir outside private home folders, for instance /var/lib/headrace."
         )
 
-    def _short_path(self) -> Path:
-        """A path of the socket's folder that fits into a socket's address, through a link where its own does not."""
-        path = str(self._pgdata / _SOCKET)
-        if len(path.encode()) <= _SOCKET_PATH_LIMIT and "," not in path:  # in a URL a comma parts hosts
-            return self._pgdata
-        places = [os.environ.get("XDG_RUNTIME_DIR"), *_RUNTIME_DIRS]
-        place = next((p for p in places if p and len(p) < 60 and os.access(p, os.W_OK | os.X_OK)), None)
-        self._link = tempfile.TemporaryDirectory(prefix="headrace-", dir=place)
-        link = Path(self._link.name) / "pg"
-        link.symlink_to(self._pgdata)
-        return link
-
-    def _url(self, database: str) -> str:
-        return f"postgresql://{DATABASE}@/{database}?host={quote(str(self._socket_dir), safe='')}"
-
     def _spawn(self) -> None:
         assert self._programs is not None
         command = [self._programs.program("postgres"), "-D", self._seen_by_server(self._pgdata)]
@@ -214,6 +192,11 @@ class EmbeddedPostgres:
             path.replace(path.with_suffix(".log.1"))
         with path.open("ab") as output:
             self._child = Child(command, self._account, self._pgdata, output)
+
+    @property
+    def _postgres_url(self) -> str:
+        """Of the database that is there before ours is."""
+        return socket_path.url(self._socket_dir, "postgres")
 
     @property
     def _log_path(self) -> Path:
@@ -237,7 +220,7 @@ class EmbeddedPostgres:
                 await asyncio.sleep(0.2)
                 self._spawn()
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                await (await asyncpg.connect(self._url("postgres"), timeout=5.0)).close()
+                await (await asyncpg.connect(self._postgres_url, timeout=5.0)).close()
                 return
             if loop.time() > deadline:
                 raise RuntimeError(
@@ -252,7 +235,7 @@ class EmbeddedPostgres:
             return output.read().decode(errors="replace").strip()
 
     async def _make_database(self) -> None:
-        connection = await asyncpg.connect(self._url("postgres"))
+        connection = await asyncpg.connect(self._postgres_url)
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE):
                 await connection.execute(f'create database "{DATABASE}"')
