@@ -1,6 +1,9 @@
 """The commands against a real server: what a user types, and what comes back."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import asyncpg
 import pytest
 from shell import Shell
 
-from headrace.testing.processes import ServeProcess
+from headrace.testing.processes import CommandProcess, ServeProcess
 from headrace.testing.stripe import StripeServer
 
 
@@ -70,6 +73,29 @@ async def test_a_record_whose_command_fails_is_given_back(place: Place) -> None:
     assert "exit code 3" in failed.err
     total = place.provider.account.count("customers")
     assert (await place.shell("consumers", "get", "mine", "--json")).json()["num_pending"] == total
+
+
+async def test_a_command_that_is_cut_short_is_ended_and_its_record_given_back(place: Place, tmp_path: Path) -> None:
+    await make_sync(place)
+    await place.shell("syncs", "watch", "Our account", "--until-complete", "--every", "0.1")
+    made = ("consumers", "create", "mine", "--stream", "main", "-c", "stripe:customer", "--ack-wait-ms", "3600000")
+    assert (await place.shell(*made)).code == 0
+    begun = tmp_path / "begun"
+    command = f"echo $$ > {begun}.part; mv {begun}.part {begun}; exec sleep 3600"
+    async with CommandProcess("consume", "mine", "--exec", command, env=place.shell.env) as consuming:
+        await eventually(begun.exists)
+        consuming.signal(signal.SIGTERM)
+        await consuming.ended()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.read_text()), 0)
+    state = (await place.shell("consumers", "get", "mine", "--json")).json()
+    assert (state["num_pending"], state["num_ack_pending"]) == (place.provider.account.count("customers"), 0)
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 async def test_a_dry_run_tells_what_would_be_purged_and_changes_nothing(place: Place) -> None:
@@ -207,6 +233,26 @@ async def test_the_doctor_names_a_sync_that_nobody_reads(place: Place) -> None:
     told = await place.shell("doctor", HEADRACE_DATABASE_URL=place.dsn, HEADRACE_SECRET_KEY="0" * 64)
     assert "sync Our account" in told.out
     assert "Changes were last read" in told.out
+
+
+async def test_the_server_of_a_long_path_is_joined_by_the_commands_that_need_the_database(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 30) / "with, comma and ü"
+    async with ServeProcess(data_dir=deep) as server:
+        await server.ready()
+        shell = Shell({"HEADRACE_DATA_DIR": str(deep), "HEADRACE_SECRET_KEY": "0" * 64})
+        told = await shell("keys", "status")
+        assert told.code == 0, told.err
+        assert "newest schema already" in (await shell("migrate")).out
+        assert await server.stop() == 0
+
+
+async def test_a_provider_is_told_in_tables(place: Place) -> None:
+    told = (await place.shell("providers", "get", "stripe")).out
+    assert "{" not in told
+    for whole in ("Stripe", "stripe_key", "secret*", "stripe:invoice_line_item"):
+        assert whole in told
+    known = (await place.shell("providers", "get", "stripe", "--json")).json()
+    assert {"kinds", "collections"} < known.keys()
 
 
 async def test_migrate_alone_brings_an_empty_folder_to_the_newest_schema(tmp_path: Path) -> None:

@@ -60,11 +60,11 @@ def collection(**fields: Any) -> dict[str, Any]:
     return {"id": "stripe:customer", "lag_seconds": None, "last_error": None, **known, **fields}
 
 
-def drawn(row: dict[str, Any], rate: float) -> str:
+def drawn(row: dict[str, Any], rate: float, width: int = 200) -> str:
     sync = {"name": "Choam", "status": "active", "health": {"status": "healthy", "notes": ["[a] note"]}}
-    console = Console(width=200)
+    console = Console(width=width)
     with console.capture() as captured:
-        console.print(_drawn(sync, [(row, rate)]))
+        console.print(_drawn(console, sync, [(row, rate)]))
     return captured.get()
 
 
@@ -82,6 +82,17 @@ def drawn(row: dict[str, Any], rate: float) -> str:
 def test_progress_tells_rate_and_time_left(row: dict[str, Any], rate: float, parts: list[str]) -> None:
     shown = drawn(row, rate)
     assert all(part in shown for part in [*parts, "Choam", "healthy", "[a] note"])
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_a_narrow_terminal_shows_no_figure_in_pieces(width: int) -> None:
+    reading = collection(id="stripe:invoice_line_item", records=1_234_567, records_read=1_234_567, expected=2_000_000)
+    shown = drawn(reading, 1_000.0, width)
+    assert all(len(line) <= width for line in shown.splitlines())
+    for whole in ("stripe:invoice_line_item", "1,234,567", "2,000,000", "1,000/s", "13 min", "healthy", "[a] note"):
+        assert whole in shown
+    live = drawn(collection(phase="live", records=1_250, lag_seconds=0.1234, last_error="[odd] markup"), 0.0, width)
+    assert all(whole in live for whole in ("1,250 records", "lag 0.1 s", "[odd] markup"))
 
 
 def test_a_rate_is_of_the_last_quarter_of_a_minute() -> None:

@@ -1,5 +1,6 @@
 """`headrace consume`: a consumer in the shell."""
 
+import contextlib
 import signal
 import subprocess
 from typing import Annotated
@@ -8,8 +9,10 @@ import typer
 
 from headrace.cli.connection import connected, id_of
 from headrace.cli.output import complain, json_line
-from headrace.client import Message
+from headrace.client import ClientError, Message
 from headrace.jsontext import dumps
+
+_COMMAND_ENDS_S = 5.0
 
 
 def consume(
@@ -38,7 +41,7 @@ def consume(
                 if exec_ is None:
                     with message:
                         json_line(message.record)
-                elif _run(exec_, message, ack_wait_s):
+                elif _taken(exec_, message, ack_wait_s):
                     message.ack()
                     messages.flush()
                 else:
@@ -48,22 +51,42 @@ def consume(
                     return
 
 
-def _run(command: str, message: Message, ack_wait_s: float) -> bool:
-    """Whether the command took the record. While it works, the message is kept from being delivered again."""
+def _taken(command: str, message: Message, ack_wait_s: float) -> bool:
+    """Whether the command took the record. Cut short in its midst (Ctrl-C), it is ended and the record given back."""
     with subprocess.Popen(command, shell=True, stdin=subprocess.PIPE) as process:  # noqa: S602 - that is what it is for
-        given: bytes | None = dumps(message.record) + b"\n"
-        while True:
-            try:
-                process.communicate(given, timeout=max(0.1, ack_wait_s / 3))
-                break
-            except subprocess.TimeoutExpired:
-                message.extend()
-                given = None  # what communicate could not write yet, it goes on writing
+        try:
+            _run(process, message, ack_wait_s)
+        except BaseException:
+            _end(process)
+            with contextlib.suppress(ClientError):  # what cut it short is to be seen
+                message.nack()
+            raise
     if process.returncode:
         complain(
             f"exit code {process.returncode} for {message.record['collection_id']} {message.record['upstream_id']}"
         )
     return process.returncode == 0
+
+
+def _run(process: subprocess.Popen[bytes], message: Message, ack_wait_s: float) -> None:
+    """Give it the record. While it works, the message is kept from being delivered again."""
+    given: bytes | None = dumps(message.record) + b"\n"
+    while True:
+        try:
+            process.communicate(given, timeout=max(0.1, ack_wait_s / 3))
+            return
+        except subprocess.TimeoutExpired:
+            message.extend()
+            given = None  # what communicate could not write yet, it goes on writing
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL after a while: a record that is given back must not be worked on here any more."""
+    process.terminate()
+    try:
+        process.wait(_COMMAND_ENDS_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _end_on_sigterm() -> None:

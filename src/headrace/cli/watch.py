@@ -3,21 +3,25 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 
 from headrace.cli.connection import connected, id_of
 from headrace.cli.output import json_line, text
 
 _RATE_OVER_S = 15.0
+_WIDEST = 1_000
+"""Columns: more than any table takes."""
 
 
 @dataclass
@@ -51,7 +55,7 @@ def watch(
                 now = time.monotonic()
                 rated = [(row, rates.setdefault(row["id"], Progress()).note(now, _count(row))) for row in rows]
                 if sys.stdout.isatty():
-                    live.update(_drawn(state, rated), refresh=True)
+                    live.update(_drawn(live.console, state, rated), refresh=True)
                 else:
                     json_line({"sync": state, "collections": rows})
                 if until_complete and state["initial_backfill_completed_at"]:
@@ -64,7 +68,19 @@ def _count(row: Mapping[str, Any]) -> int:
     return int(row["records_read"] if row["phase"] == "backfill" else row["records"])
 
 
-def _drawn(sync: Mapping[str, Any], rated: Iterable[tuple[Mapping[str, Any], float]]) -> RenderableType:
+def _drawn(console: Console, sync: Mapping[str, Any], rated: Sequence[tuple[Mapping[str, Any], float]]) -> Group:
+    """A table, or where it does not fit the width a few lines a collection."""
+    health = sync["health"]
+    title = f"[bold]{escape(sync['name'])}[/bold]  {sync['status']}, {health['status']}"
+    notes = [escape(text(note)) for note in health["notes"]]
+    collections: RenderableType = _table(rated)
+    least = Measurement.get(console, console.options.update(width=_WIDEST), collections).minimum
+    if least > console.width:
+        collections = Group(*(_lines(row, rate) for row, rate in rated))
+    return Group(title, collections, *notes)
+
+
+def _table(rated: Iterable[tuple[Mapping[str, Any], float]]) -> Table:
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("collection", "phase", "records", "expected", "a second", "left", "lag", "note"):
         drawn.add_column(column, justify="right" if column in ("records", "expected", "a second", "left") else "left")
@@ -79,10 +95,22 @@ def _drawn(sync: Mapping[str, Any], rated: Iterable[tuple[Mapping[str, Any], flo
             "–" if row["lag_seconds"] is None else f"{row['lag_seconds']:,.1f} s",
             escape(text(row["last_error"])),
         )
-    health = sync["health"]
-    title = f"[bold]{escape(sync['name'])}[/bold]  {sync['status']}, {health['status']}"
-    notes = [escape(text(note)) for note in health["notes"]]
-    return Group(title, drawn, *notes)
+    return drawn
+
+
+def _lines(row: Mapping[str, Any], rate: float) -> Padding:
+    """One collection: what it is doing, and below it only what is known."""
+    facts = [f"{row['records']:,} records"]
+    if row["phase"] == "backfill":
+        facts += [] if row["expected"] is None else [f"of {row['expected']:,}"]
+        facts += [f"{rate:,.0f}/s"] if rate else []
+        facts += [] if (left := _left(row, rate)) == "–" else [f"{left} left"]
+    elif row["lag_seconds"] is not None:
+        facts.append(f"lag {row['lag_seconds']:,.1f} s")
+    told = [f"{row['id']}  {row['phase']}", f"  {', '.join(facts)}"]
+    if row["last_error"]:
+        told.append(f"  {escape(text(row['last_error']))}")
+    return Padding("\n".join(told), (1, 0, 0, 0))
 
 
 def _left(row: Mapping[str, Any], rate: float) -> str:
