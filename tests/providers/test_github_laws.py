@@ -75,6 +75,7 @@ HOSTILE = laws.HOSTILE | {
     "repeated rows": Fault.parse("repeated_rows:probability=0.3"),
     "deletions between pages": Fault.parse("delete_while_paging:probability=0.2"),
     "no validators": Fault.parse("no_etag"),
+    "no Link headers": Fault.parse("no_link"),
 }
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from headrace.http import Request, Response
 from headrace.providers.github import GITHUB
-from headrace.providers.github.account import REPOSITORIES
-from headrace.providers.github.lists import Rowed, newest, since
-from headrace.providers.kit import EVERYTHING, ChildSet, Context, Faulted, Page, Record, Window
+from headrace.providers.github.account import REPOSITORIES, repository_pages
+from headrace.providers.github.lists import Rowed, by_birth, newest, since
+from headrace.providers.kit import EVERYTHING, ChildSet, Context, Faulted, Page, PageFunction, Record, Window
 from headrace.providers.kit.checks import drive, walk
 from headrace.providers.kit.rows import Reader
 
@@ -36,10 +36,19 @@ def answer(rows: Any, status: int = 200, next_url: str | None = None) -> Respons
 
 
 class Server:
-    """Rows in an order, with `since` and page numbers as GitHub has them; `size` rows a page."""
+    """Rows in an order, with `since` and page numbers as GitHub has them; `size` rows a page, and Link headers where it
+    `links`."""
 
-    def __init__(self, rows: list[dict[str, Any]], size: int = 3, *, sorts: bool = True, filters: bool = True) -> None:
-        self.rows, self.size, self.sorts, self.filters = rows, size, sorts, filters
+    def __init__(
+        self,
+        rows: list[dict[str, Any]],
+        size: int = 3,
+        *,
+        sorts: bool = True,
+        filters: bool = True,
+        links: bool = True,
+    ) -> None:
+        self.rows, self.size, self.sorts, self.filters, self.links = rows, size, sorts, filters, links
         self.asked: list[Request] = []
         self.after: Callable[[], None] = lambda: None
 
@@ -54,7 +63,7 @@ class Server:
         query["page"] = str(page + 1)
         pairs = "&".join(f"{name}={value}" for name, value in query.items())
         more = f"https://elsewhere.example/repositories/7/issues?{pairs}" if page * self.size < len(rows) else None
-        made = answer(shown, next_url=more)
+        made = answer(shown, next_url=more if self.links else None)
         self.after()
         return made
 
@@ -71,6 +80,68 @@ def test_the_link_is_followed_as_given_but_for_its_host() -> None:
         "/repos/the-mill/wheel/issues",
         *["/repositories/7/issues"] * 2,
     ]
+
+
+@pytest.mark.parametrize("count", [0, 99, 100, 101, 250, 300])
+@pytest.mark.parametrize("page", [LISTED.whole(), since(LISTED), newest(LISTED, "updated"), by_birth(LISTED)])
+def test_a_server_without_link_headers_is_read_on_by_number_while_pages_are_full(
+    count: int, page: PageFunction
+) -> None:
+    server = Server([issue(key, key) for key in range(count)], 100, links=False)
+    assert set(ids(walk(page, CTX, EVERYTHING, server))) == {str(key) for key in range(count)}
+
+
+def test_a_link_header_that_leads_no_further_ends_a_list_however_full_its_page() -> None:
+    full = orjson.dumps([issue(key, key) for key in range(100)])
+    last = Response(200, full, NOW, {"link": '<http://x/issues?page=1>; rel="prev"'}, "http://here/issues")
+    page, _ = drive(LISTED.whole()(CTX, EVERYTHING, {"url": "/issues?per_page=100&page=2"}), lambda request: last)
+    assert page.next is None
+
+
+def test_lists_that_go_by_cursors_alone_have_no_numbers_to_go_on_by() -> None:
+    full = answer([{**issue(key, key), "number": key} for key in range(100)])
+    alerts = GITHUB.collection("github:dependabot_alert")
+    assert alerts is not None
+    assert alerts.listing is not None
+    page, asked = drive(alerts.listing.page(CTX, EVERYTHING, None), lambda request: full)
+    assert (len(page.items), page.next, len(asked)) == (100, None, 1)
+
+
+@pytest.mark.parametrize("rows", [100, 250])
+def test_a_server_that_has_no_pages_at_all_is_read_to_an_end(rows: int) -> None:
+    everything = answer([issue(key, key) for key in range(rows)])
+    read = walk(LISTED.whole(), CTX, EVERYTHING, lambda request: everything)
+    assert set(ids(read)) == {str(key) for key in range(rows)}
+    assert len(read) <= 2
+
+
+@pytest.mark.parametrize("count", [99, 100, 250])
+def test_repositories_without_link_headers_are_read_by_number(count: int) -> None:
+    rows = [{"id": key, "full_name": f"the-mill/{key}"} for key in range(count)]
+
+    def respond(request: Request) -> Response:
+        first = (int(dict(request.query).get("page", 1)) - 1) * 100
+        return answer({"repositories": rows[first : first + 100]})
+
+    ctx = Context({"installation_id": 1}, NOW)
+    assert ids(walk(repository_pages, ctx, EVERYTHING, respond)) == [str(key) for key in range(count)]
+
+
+def test_the_children_of_each_parent_are_read_by_number_where_no_link_header_comes() -> None:
+    parents = [{"id": key, "url": f"http://x/repos/the-mill/wheel/pulls/{key}"} for key in range(130)]
+
+    def respond(request: Request) -> Response:
+        first = (int(dict(request.query).get("page", 1)) - 1) * 100
+        if not request.url.endswith("/reviews"):
+            return answer(parents[first : first + 100])
+        above = int(request.url.split("/")[-2])
+        reviews = [{"id": 1000 * above + n} for n in range(230 if above in (0, 129) else 1)]
+        return answer(reviews[first : first + 100])
+
+    reviews = GITHUB.collection("github:review")
+    assert reviews is not None
+    assert reviews.listing is not None
+    assert len(set(ids(walk(reviews.listing.page, CTX, EVERYTHING, respond)))) == 128 + 2 * 230
 
 
 def test_a_base_with_a_path_of_its_own_is_not_doubled() -> None:

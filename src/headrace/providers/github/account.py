@@ -10,10 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from headrace.http import Request, Response
-from headrace.providers.github.lists import following, read
+from headrace.providers.github.lists import begin_at, following, read
 from headrace.providers.github.places import CORE, get, path_of
 from headrace.providers.kit import Context, Cursor, Item, Page, Partitions, Rows, Steps, Window
-from headrace.providers.kit.pagers import at_url
 from headrace.providers.kit.rows import Body, Path, Picker, Raw, Reader, decoded
 
 REPOSITORY = Reader("github:repository", created="created_at", updated="updated_at")
@@ -46,13 +45,13 @@ def repositories(ctx: Context, cursor: Cursor | None) -> Generator[Request, Resp
         request, rows = lists[which]
         body = Body(rows)
         last = cursor is not None or which + 1 == len(lists)
-        asked = request if cursor is None else at_url(request, cursor["url"])
+        asked = begin_at(request, cursor)
         response = yield asked if last else replace(asked, accept=_REFUSED)
         if response.status < 300:
             break
         which += 1
     found = decoded(lambda: body.read(response).rows)
-    after = following(ctx, response)
+    after = following(ctx, asked, response, len(found), cursor)
     return Rows(found, response.sent_at, None if after is None else {"list": which, **after})
 
 
@@ -94,10 +93,11 @@ def _organization_partitions(
         response = yield Request(path, limit_class=CORE)
         return _as_partitions([Raw(response.body)]), None
     if "installation_id" not in properties and (cursor is None or "list" not in cursor):
-        request = get("/user/orgs")
-        response = yield replace(request if cursor is None else at_url(request, cursor["url"]), accept=_REFUSED)
+        request = begin_at(get("/user/orgs"), cursor)
+        response = yield replace(request, accept=_REFUSED)
         if response.status < 300:
-            return _as_partitions(decoded(lambda: Body(None).read(response).rows)), following(ctx, response)
+            rows = decoded(lambda: Body(None).read(response).rows)
+            return _as_partitions(rows), following(ctx, request, response, len(rows), cursor)
     read = yield from repositories(ctx, cursor)
     owners = [decoded(lambda row=row: _owner(row)) for row in read.rows]  # type: ignore[misc]
     found = {f"{key}/{login}": login for key, login, kind in owners if kind == "Organization"}
@@ -125,7 +125,7 @@ def user_pages(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
     """The profiles of an organisation's members, one by one. Someone who left meanwhile (404) is passed over."""
     place: dict[str, Any] = cursor or {}
     begin = get(f"{path_of(ctx.partition)}/members")
-    members = yield from read(ctx, at_url(begin, place["url"]) if "url" in place else begin)
+    members = yield from read(ctx, begin, cursor=place)
     first = int(place.get("first", 0))
     items: list[Item] = []
     for row in members.rows[first : first + PROFILES]:

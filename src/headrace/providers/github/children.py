@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace.http import Request, Response
-from headrace.providers.github.lists import Rowed, following, read
+from headrace.providers.github.lists import Rowed, begin_at, following
 from headrace.providers.github.places import CORE, get
 from headrace.providers.github.schemas import schema_of
 from headrace.providers.github.standing import at
@@ -25,7 +25,6 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
-from headrace.providers.kit.pagers import at_url
 from headrace.providers.kit.rows import Body, Path, Raw, Reader, decoded
 
 REQUESTS = 25
@@ -38,8 +37,8 @@ class Below:
 
     `parents` is the parents' list, `at(row)` a parent's path, `path` that of its children, `rows` where they are.
     `reader` reads a child; `key` gives its id where no single field does; where `own`, that is its own below the parent
-    only. `one` is where a single child is asked for (`standing.at`). Below, `every` is how often all parents are
-    walked: but for a change of the parent nothing tells that its children have changed.
+    only. `one` is where a single child is asked for (`standing.at`). `numbered` is as in `Rowed`. Below, `every` is how
+    often all parents are walked: but for a change of the parent nothing tells that its children have changed.
     """
 
     reader: Reader
@@ -51,6 +50,7 @@ class Below:
     own: bool = False
     key: Callable[[Raw], str] | None = None
     one: str | None = None
+    numbered: bool = True
 
     def collection(self, partitions: Partitions, every: timedelta | None = None) -> Collection:
         name = self.reader.collection.partition(":")[2]
@@ -66,8 +66,15 @@ class Below:
             schema=schema_of(name),
         )
 
-    def _list(self, parent: Raw | bytes) -> Request:
-        return get(self.at(parent) + self.path, *self.query)
+    def _page(self, ctx: Context, parent: Raw | bytes, cursor: Cursor | None) -> Generator[Request, Response, Rows]:
+        """One page of one parent's children; `gone` where there is no such parent."""
+        asked = begin_at(get(self.at(parent) + self.path, *self.query), cursor)
+        response = yield replace(asked, accept=(404, 410))
+        if response.status >= 300:
+            return Rows([], response.sent_at, gone=True)
+        body = Body(self.rows)
+        rows = decoded(lambda: body.read(response).rows)
+        return Rows(rows, response.sent_at, following(ctx, asked, response, len(rows), cursor, numbered=self.numbered))
 
     def _records(self, parent: str, partition: str | None, found: Rows) -> list[Record]:
         made = []
@@ -86,10 +93,10 @@ class Below:
         page before stopped; if that parent has gone meanwhile, the parents' page is begun anew."""
         place: dict[str, Any] = cursor or {}
         begin = self.parents.request(ctx.partition)
-        above = yield from read(ctx, at_url(begin, place["url"]) if "url" in place else begin, self.parents.rows)
+        above = yield from self.parents.read(ctx, begin, place)
         parents = {record.id: record.raw for record in self.parents.records(ctx, above)}
         ids = list(parents)
-        here = {"url": place["url"]} if "url" in place else {}
+        here: dict[str, Any] = {name: place[name] for name in ("url", "shown") if name in place}
         first, at = 0, None
         if place.get("parent") in parents:
             first, at = ids.index(place["parent"]), place.get("children")
@@ -97,7 +104,7 @@ class Below:
         for count, parent in enumerate(ids[first:]):
             if count == REQUESTS:
                 return Page(items, next={**here, "parent": parent})
-            found = yield from _children(ctx, self._list(parents[parent]), at, self.rows)
+            found = yield from self._page(ctx, parents[parent], at)
             items += self._records(parent, ctx.partition, found)
             if found.next is not None:
                 return Page(items, next={**here, "parent": parent, "children": found.next})
@@ -111,7 +118,7 @@ class Below:
         at: Cursor | None = None
         as_of: datetime | None = None
         while as_of is None or at is not None:
-            found = yield from _children(ctx, self._list(parent.raw), at, self.rows)
+            found = yield from self._page(ctx, parent.raw, at)
             if found.gone and not (yield from self._readable(parent)):
                 return Page([])
             items += self._records(parent.id, parent.partition, found)
@@ -124,16 +131,3 @@ class Below:
         path = "/".join(["", kind, *names[: 2 if kind == "repos" else 1]])
         response = yield Request(path, limit_class=CORE, accept=(403, 404, 451))
         return response.status < 300
-
-
-def _children(
-    ctx: Context, request: Request, cursor: Cursor | None, rows: Path | None
-) -> Generator[Request, Response, Rows]:
-    """One page of one parent's children; `gone` where there is no such parent."""
-    asked = replace(request if cursor is None else at_url(request, cursor["url"]), accept=(404, 410))
-    response = yield asked
-    if response.status >= 300:
-        return Rows([], response.sent_at, gone=True)
-    body = Body(rows)
-    found = decoded(lambda: body.read(response).rows)
-    return Rows(found, response.sent_at, following(ctx, response))

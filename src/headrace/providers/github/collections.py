@@ -100,11 +100,12 @@ def _by_update(
     key: str | None = None,
     query: tuple[tuple[str, str], ...] = (),
     canon: Canon = PLAIN,
+    numbered: bool = True,
 ) -> Collection:
     """A list that can be sorted by update, and read whole in the order of birth, in which no row moves. `number` is the
     field by which one of its objects is asked for, and its id, unless `key` is."""
     rows = reader(name, key or number, created=BORN, updated=UPDATED)
-    listed = Rowed(path, rows, query, own=key is None, one=f"{path}/{{{number}}}")
+    listed = Rowed(path, rows, query, own=key is None, one=f"{path}/{{{number}}}", numbered=numbered)
     by_age = replace(listed, query=(*query, *OLDEST_FIRST))
     whole = Listing(by_age.whole(), count=counted(by_age))
     changes = ChangedSince(newest(listed, "updated", NEWLY_UPDATED))
@@ -205,7 +206,9 @@ FEEDS: tuple[Feed, ...] = (
 PULLS = Rowed("/pulls", reader("pull_request", created=BORN, updated=UPDATED), (*ALL, *OLDEST_FIRST))
 ISSUES = Rowed("/issues", reader("issue", created=BORN, updated=UPDATED), (*ALL, *OLDEST_FIRST))
 TEAMS = OF_ORGANIZATION[2]
-PROJECTS = Rowed("/projectsV2", reader("project", created=BORN, updated=UPDATED), one="/projectsV2/{number}")
+PROJECTS = Rowed(
+    "/projectsV2", reader("project", created=BORN, updated=UPDATED), one="/projectsV2/{number}", numbered=False
+)
 
 _project = Picker(owner=("owner.login", Any), number=("number", Any))
 _event = Picker(
@@ -245,8 +248,10 @@ STATUSES = Below(
 )
 TEAM_MEMBERS = Below(reader("team_member"), TEAMS, team_path, "/members", own=True)
 TEAM_REPOSITORIES = Below(reader("team_repository"), TEAMS, team_path, "/repos", own=True)
-ITEMS = Below(reader("project_item", created=BORN, updated=UPDATED), PROJECTS, _project_path, "/items")
-FIELDS = Below(reader("project_field", created=BORN, updated=UPDATED), PROJECTS, _project_path, "/fields")
+ITEMS = Below(reader("project_item", created=BORN, updated=UPDATED), PROJECTS, _project_path, "/items", numbered=False)
+FIELDS = Below(
+    reader("project_field", created=BORN, updated=UPDATED), PROJECTS, _project_path, "/fields", numbered=False
+)
 
 COLLECTIONS: tuple[Collection, ...] = (
     Collection(
@@ -277,10 +282,10 @@ COLLECTIONS: tuple[Collection, ...] = (
     _by_birth(DEPLOYMENT, newest(DEPLOYMENT, "created"), 7 * DAY),
     STATUSES.collection(REPOSITORIES),
     *(_short(each, REPOSITORIES) for each in SHORT),
-    _by_update("dependabot_alert", "/dependabot/alerts", "number"),
+    _by_update("dependabot_alert", "/dependabot/alerts", "number", numbered=False),
     _by_update("code_scanning_alert", "/code-scanning/alerts", "number"),
     _by_update("secret_scanning_alert", "/secret-scanning/alerts", "number"),
-    _by_update("security_advisory", "/security-advisories", "ghsa_id"),
+    _by_update("security_advisory", "/security-advisories", "ghsa_id", numbered=False),
     Collection(
         id="github:organization",
         name="organization",

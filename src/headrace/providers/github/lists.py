@@ -1,5 +1,8 @@
 """Reading GitHub's lists: page by page along the Link header, by keyset where a list can be read from a time on.
 
+Servers that speak GitHub's language may page by number and send no Link header: there the next number is asked for
+while pages are full.
+
 Sources: https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api, and the pages of the
 single lists. `since` is in whole seconds and includes them.
 """
@@ -8,8 +11,9 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from headrace.http import Request, Response
 from headrace.providers.github.access import is_limited, message_of
@@ -41,10 +45,14 @@ SECOND = timedelta(seconds=1)
 # ─────────────────────────────── one page ──────────────────────────────
 
 
-def read(ctx: Context, request: Request, rows: Path | None = None) -> Generator[Request, Response, Rows]:
-    """One page. A list that is refused for what the repository is (empty, without issues, out of sight by now) has no
-    rows and is `gone`; raises Faulted where a permission is missing. A page that takes GitHub too long (502, 504) is
-    asked for in halves: the first of them comes, and leads on in its own size."""
+def read(
+    ctx: Context, begin: Request, rows: Path | None = None, cursor: Cursor | None = None, *, numbered: bool = True
+) -> Generator[Request, Response, Rows]:
+    """The page of `begin`, or the one that the cursor of the page before leads to. A list that is refused for what the
+    repository is (empty, without issues, out of sight by now) has no rows and is `gone`; raises Faulted where a
+    permission is missing. A page that takes GitHub too long (502, 504) is asked for in halves: the first of them comes,
+    and leads on in its own size."""
+    request = begin_at(begin, cursor)
     while True:
         smaller = _half(request)
         response = yield replace(request, accept=REFUSALS if smaller is None else (*REFUSALS, *TOO_LONG))
@@ -56,7 +64,13 @@ def read(ctx: Context, request: Request, rows: Path | None = None) -> Generator[
         return Rows([], response.sent_at, gone=True)
     body = Body(rows)
     answer = decoded(lambda: body.read(response))
-    return Rows(answer.rows, response.sent_at, following(ctx, response))
+    after = following(ctx, request, response, len(answer.rows), cursor, numbered=numbered)
+    return Rows(answer.rows, response.sent_at, after)
+
+
+def begin_at(begin: Request, cursor: Cursor | None) -> Request:
+    """The request of the page that the cursor leads to; of the first one where it leads to none."""
+    return at_url(begin, cursor["url"]) if cursor is not None and "url" in cursor else begin
 
 
 def _half(request: Request) -> Request | None:
@@ -71,16 +85,40 @@ def _half(request: Request) -> Request | None:
     return replace(request, query=tuple(asked.items()))
 
 
-def following(ctx: Context, response: Response) -> Cursor | None:
-    """Where the Link header says that the list goes on. Its path is followed as it is, which may be another one
-    (`/repositories/{id}/…`); its host is not: credentials stay where they belong. What a server behind a proxy writes
-    without a host is meant from where the answer came."""
-    url = next_link(response.headers.get("link", ""))
+def following(
+    ctx: Context,
+    request: Request,
+    response: Response,
+    rows: int,
+    cursor: Cursor | None = None,
+    *,
+    numbered: bool = True,
+) -> Cursor | None:
+    """Where the list goes on after the page that `request` asked for, to which `cursor` led; None: it ends here.
+
+    The Link header says so. Its path is followed as it is, which may be another one (`/repositories/{id}/…`); its host
+    is not: credentials stay where they belong. What a server behind a proxy writes without a host is meant from where
+    the answer came. Where no Link header came at all, a list that is `numbered` goes on after a page that is full.
+    """
+    header = response.headers.get("link", "")
+    url = next_link(header)
     if url is None:
-        return None
+        return _numbered(request, response, rows, cursor) if numbered and not header else None
     parts = urlsplit(urljoin(response.url, url))
     prefix = urlsplit(str(ctx.properties.get("base_url") or "")).path.rstrip("/")
     return {"url": f"{parts.path.removeprefix(prefix)}?{parts.query}"}
+
+
+def _numbered(request: Request, response: Response, rows: int, cursor: Cursor | None) -> Cursor | None:
+    """The next number, after a page that has all the rows that were asked for. GitHub sends no Link header where one
+    page holds everything: a list of just so many rows costs it another request, of an empty page. A server that has no
+    pages at all shows the same one again, which the cursor knows by what was `shown` before, and that is the end."""
+    asked = dict(request.query)
+    number, shown = asked.get("page", "1"), sha256(response.body).hexdigest()[:16]
+    if asked.get("per_page") != str(rows) or not number.isdecimal() or (cursor or {}).get("shown") == shown:
+        return None
+    asked["page"] = str(int(number) + 1)
+    return {"url": f"{request.url}?{urlencode(asked)}", "shown": shown}
 
 
 _OFF = re.compile(r"disabled|not enabled|must be enabled|is empty|no analysis found|not available|unavailable", re.I)
@@ -114,7 +152,7 @@ class Rowed:
     """A list below each repository or organisation: `path` under it, with `query`; `rows` is where its rows are; `own`:
     its rows' ids are their own within the partition only, whose key then comes before them (`1296269/main`). `one` is
     where a single object is asked for (`standing.at`), None: where it cannot be, or where that tells nothing of
-    whether the list still has it."""
+    whether the list still has it. `numbered`: its pages have numbers; some lists go by cursors alone."""
 
     path: str
     reader: Reader
@@ -122,6 +160,7 @@ class Rowed:
     rows: Path | None = None
     own: bool = False
     one: str | None = None
+    numbered: bool = True
 
     @property
     def probe(self) -> Probe | None:
@@ -142,6 +181,10 @@ class Rowed:
             made.parent = key
         return made
 
+    def read(self, ctx: Context, begin: Request, cursor: Cursor | None = None) -> Generator[Request, Response, Rows]:
+        """`read` for this list."""
+        return read(ctx, begin, self.rows, cursor, numbered=self.numbered)
+
     def records(self, ctx: Context, read: Rows) -> list[Record]:
         assert ctx.partition is not None
         partition = ctx.partition
@@ -152,7 +195,7 @@ class Rowed:
 
         def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
             begin = self.request(ctx.partition).with_query(*ends(window, between))
-            found = yield from read(ctx, begin if cursor is None else at_url(begin, cursor["url"]), self.rows)
+            found = yield from self.read(ctx, begin, cursor)
             records = self.records(ctx, found)
             return Page(_items(records, window, "created") if between else [*records], next=found.next)
 
@@ -190,8 +233,7 @@ def since(listed: Rowed) -> PageFunction:
         place = cursor or {}
         bound = place.get("since") or (stamp(window.lo) if window.lo else None)
         begin = listed.request(ctx.partition).with_query(("sort", "updated"), ("direction", "asc"))
-        asked = begin if bound is None else begin.with_query(("since", bound))
-        found = yield from read(ctx, at_url(begin, place["url"]) if "url" in place else asked, listed.rows)
+        found = yield from listed.read(ctx, begin if bound is None else begin.with_query(("since", bound)), place)
         records = listed.records(ctx, found)
         times = [record.updated for record in records if record.updated is not None]
         ordered = len(times) == len(records) and times == sorted(times) and _from(times, bound)
@@ -218,7 +260,7 @@ def newest(listed: Rowed, time: str, sort: tuple[tuple[str, str], ...] = ()) -> 
 
     def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         begin = listed.request(ctx.partition).with_query(*sort)
-        found = yield from read(ctx, begin if cursor is None else at_url(begin, cursor["url"]), listed.rows)
+        found = yield from listed.read(ctx, begin, cursor)
         records = listed.records(ctx, found)
         times = [moment for record in records if (moment := getattr(record, time)) is not None]
         older = window.lo is not None and bool(times) and max(times) < window.lo
@@ -235,9 +277,8 @@ def by_birth(listed: Rowed) -> PageFunction:
     def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         place = cursor or {}
         until = place.get("until") or (stamp(window.hi) if window.hi else None)
-        begin = listed.request(ctx.partition)
-        asked = begin.with_query(*_born(window.lo, until))
-        found = yield from read(ctx, at_url(begin, place["url"]) if "url" in place else asked, listed.rows)
+        begin = listed.request(ctx.partition).with_query(*_born(window.lo, until))
+        found = yield from listed.read(ctx, begin, place)
         records = listed.records(ctx, found)
         times = [record.created for record in records if record.created is not None]
         ordered = len(times) == len(records) and times == sorted(times, reverse=True)

@@ -2,7 +2,8 @@
 
 `foreign_link` the next page is said to be at another host (`host`) · `endless_link` each page leads to itself ·
 `repeated_rows` a page begins with its own first row twice · `delete_while_paging` an object of the list is deleted
-before each page · `unknown_field` every row has a field that nobody knows.
+before each page · `unknown_field` every row has a field that nobody knows · `no_link` lists that page by number bear no
+Link header.
 """
 
 from typing import Any
@@ -12,7 +13,9 @@ from headrace.testing.faults import Faults
 from headrace.testing.github.catalog import NEVER_DELETED
 from headrace.testing.github.world import World
 
-LIST_KINDS = frozenset({"foreign_link", "endless_link", "repeated_rows", "delete_while_paging", "unknown_field"})
+LIST_KINDS = frozenset(
+    {"foreign_link", "endless_link", "repeated_rows", "delete_while_paging", "unknown_field", "no_link"}
+)
 
 
 class PagingFaults:
@@ -42,6 +45,8 @@ class PagingFaults:
             rows = [rows[0], *rows]
         if faults.strikes("endless_link", path):
             links = {**links, "next": f"page={dict(call.query).get('page', '1')}"}
+        if not links.get("next", "").startswith("after=") and faults.strikes("no_link", path):
+            links = {}
         if "next" in links and (fault := faults.strikes("foreign_link", path)):
             base = fault.option("host", "http://attacker.invalid")
         return rows, links, base
