@@ -64,6 +64,17 @@ async def test_a_key_belongs_to_its_token_and_route(admin: Caller, callers: Call
     await admin.ok("POST", "/v1/api-tokens", {"name": "a", "scopes": ["read"]}, headers=KEY)
 
 
+async def test_another_organisations_same_key_is_another_key(admin: Caller, stranger: Caller) -> None:
+    first = await admin.ok("POST", "/v1/streams", {"slug": "a"}, headers=KEY)
+    answer = await stranger("POST", "/v1/streams", {"slug": "a"}, headers=KEY)
+    assert "idempotent-replayed" not in answer.headers
+    assert answer.json()["org_id"] == str(stranger.org_id)
+    assert answer.json()["id"] != first["id"]
+    assert await stranger.ok("POST", "/v1/streams", {"slug": "b"}, headers={"Idempotency-Key": "k2"})
+    assert set(await admin.invalid("POST", "/v1/streams", {"slug": "c"}, headers=KEY)) == {"Idempotency-Key"}
+    assert (await slugs(admin), await slugs(stranger)) == (["a"], ["a", "b"])
+
+
 async def test_a_refusal_is_kept_too(admin: Caller) -> None:
     await admin.ok("POST", "/v1/streams", {"slug": "a"})
     refused = await admin.invalid("POST", "/v1/streams", {"slug": "a"}, headers=KEY)

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from callers import Caller, Callers
+from callers import NOBODY, Caller, Callers
 from fastapi import FastAPI
 from shelf import Shelf
 
 from headrace.api.later import LATER
+from headrace.api.paging import Page
 
 
 @pytest.fixture
@@ -152,6 +153,24 @@ async def test_filters_by_another_organisations_ids_find_nothing(stranger: Calle
         ("/v1/audit", "token_id", "/v1/api-tokens"),
     ):
         assert (await stranger.ok("GET", path, params={name: ours[of]}))["data"] == []
+
+
+async def test_a_cursor_of_another_organisation_leads_to_nothing_of_ours(
+    admin: Caller, stranger: Caller, ours: dict[str, str]
+) -> None:
+    """A list's cursor is a place in an order, which is the asker's own; a stream's names the stream."""
+    for path in (*LISTS, "/v1/audit", "/v1/api-tokens"):
+        before = (await stranger.ok("GET", path))["data"]
+        for last in ("00000000-0000-7000-8000-000000000000", ours.get(path, NOBODY), "f" * 32):
+            cursor = Page(1, None).cursor(UUID(last))
+            found = (await stranger.ok("GET", path, params={"cursor": cursor}))["data"]
+            assert all(each in before for each in found)
+    theirs = await stranger.ok("POST", "/v1/streams", {"slug": "theirs"})
+    for path in ("/v1/records", "/v1/events"):
+        cursor = (await admin.ok("GET", path, params={"stream_id": ours["/v1/streams"]}))["cursor"]
+        for where in ({}, {"stream_id": theirs["id"]}):
+            told = await stranger.fails(400, "GET", path, params={"after_cursor": cursor, **where})
+            assert "another stream" in told["summary"]
 
 
 LISTS = ("/v1/streams", "/v1/syncs", "/v1/http-consumers", "/v1/credentials", "/v1/oauth-apps")

@@ -128,6 +128,29 @@ async def test_the_audit_tells_who_did_what_and_what_was_refused(admin: Caller, 
     assert (await stranger.ok("GET", "/v1/audit"))["data"] == []
 
 
+async def test_the_audit_is_filtered(admin: Caller, callers: Callers) -> None:
+    colleague = await callers.of(admin.org_id, ["admin"])
+    first = await admin.ok("POST", "/v1/streams", {"slug": "first"})
+    second = await colleague.ok("POST", "/v1/streams", {"slug": "second"})
+    await colleague.ok("PATCH", f"/v1/streams/{first['id']}", {"slug": "renamed"})
+    whole = (await admin.ok("GET", "/v1/audit"))["data"]
+    (colleagues,) = {one["token_id"] for one in whole if one["object_id"] == second["id"]}
+
+    async def found(**params: str) -> list[tuple[str, str]]:
+        entries = (await admin.ok("GET", "/v1/audit", params=params))["data"]
+        return [(one["method"], one["object_id"]) for one in entries]
+
+    renamed, made_second, made_first = ("PATCH", first["id"]), ("POST", second["id"]), ("POST", first["id"])
+    assert await found() == [renamed, made_second, made_first]
+    assert await found(token_id=colleagues) == [renamed, made_second]
+    assert await found(object_id=first["id"]) == [renamed, made_first]
+    assert await found(route="/v1/streams") == [made_second, made_first]
+    assert await found(token_id=colleagues, route="/v1/streams/{id}", object_id=first["id"]) == [renamed]
+    assert await found(token_id=colleagues, route="/v1/streams", object_id=first["id"]) == []
+    assert await found(route="/v1/unheard") == await found(object_id="unheard") == await found(token_id=NOBODY) == []
+    await admin.fails(400, "GET", "/v1/audit", params={"token_id": "x"})
+
+
 async def test_a_refused_scope_is_in_the_audit(admin: Caller, callers: Callers) -> None:
     reader = await callers.of(admin.org_id, ["read"])
     await reader.fails(403, "POST", "/v1/streams", {"slug": "a"})
