@@ -73,6 +73,23 @@ def test_a_batch_is_ordered_as_single_turns_would_be(priorities: list[Priority],
     assert batch.order(most, always) == expected
 
 
+def test_in_each_place_the_lower_priorities_have_their_share() -> None:
+    """Whatever turns they had in others: the share of one limit is no comfort to those who wait for another."""
+    queue: FairQueue[tuple[Priority, str]] = FairQueue()
+    places = "abc"
+    for place in places:
+        for priority in (Priority.CHANGES, Priority.BACKFILL):
+            queue.add((priority, place), priority, "sync", ("all", place))
+    share: Counter[tuple[Priority, str]] = Counter()
+    for turn in range(300):
+        place = places[turn % 3]
+        [item] = [each for each in queue.order(9, always, lambda item: item[1]) if each[1] == place][:1]
+        queue.remove(item, served=True)
+        queue.add(item, item[0], "sync", ("all", place))
+        share[item] += 1
+    assert {share[Priority.BACKFILL, place] for place in places} == {100 // FLOOR}
+
+
 def test_those_who_are_not_ready_are_passed_over() -> None:
     queue: FairQueue[str] = FairQueue()
     queue.add("mutation", Priority.MUTATION, 1)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 import structlog
@@ -28,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 HORIZON_S = {Priority.MUTATION: 0.25, Priority.CHANGES: 0.2, Priority.SWEEP: 0.175, Priority.BACKFILL: 0.15}
 """How far ahead slots are taken. Processes that have more pressing requests get theirs first, since they reach farther;
-a priority that has had none in this process for a while reaches as far as all, for one request."""
+a priority that has had none of the same slots in this process for a while reaches as far as all, for one request."""
 _STARVED_S = 1.0
 _MOST_ASKS = 64
 _MOST_AHEAD = 48
@@ -55,9 +54,11 @@ LaneKey = tuple[tuple[Charge, ...], tuple[Charge, ...]]
 @dataclass(slots=True)
 class _Lane:
     """Requests that are counted alike. `stock` are slots taken ahead for those expected; `ahead` is how many to take:
-    it grows while they are used and shrinks when they lapse."""
+    it grows while they are used and shrinks when they lapse. What each priority was told when it got no slot: `begins`
+    is when one may begin, `not_before` until when the provider forbids it."""
 
     stock: deque[Slot] = field(default_factory=deque)
+    begins: dict[Priority, float] = field(default_factory=dict)
     not_before: dict[Priority, float] = field(default_factory=dict)
     ahead: int = 0
     lapsed: bool = False
@@ -96,6 +97,11 @@ class _Waiter:
     def lane(self) -> LaneKey:
         return (self.counted.charges, self.counted.words)
 
+    @property
+    def places(self) -> tuple[BucketKey | None, ...]:
+        """Where it stands in line: in every bucket that counts it."""
+        return tuple(charge.bucket for charge in self.counted.charges) or (None,)
+
     def starved_s(self) -> float:
         """How long its priority may be passed over by others: five slots of the slowest limit, a second at least."""
         slowest = max((window_s / allowed for allowed, window_s in self.counted.published.values()), default=0.0)
@@ -112,7 +118,7 @@ class AccountQueue:
         self._waiting: FairQueue[_Waiter] = FairQueue()
         self._lanes: dict[LaneKey, _Lane] = {}
         self._next_slot: dict[BucketKey, float] = {}
-        self._granted_at: dict[Priority, float] = {}
+        self._granted_at: dict[tuple[BucketKey | None, Priority], float] = {}
         self._blocked: dict[str, float] = {}
         self._jumps = clock.jumps
         self._wake = asyncio.Event()
@@ -149,7 +155,9 @@ class AccountQueue:
         """The sync's limit has changed: count its waiting requests anew; slots in stock under the old one are void."""
         for waiter in self._waiting:
             if waiter.sync_id == sync_id:
+                self._waiting.remove(waiter)
                 waiter.counted = waiter.count()
+                self._waiting.add(waiter, waiter.priority, waiter.sync_id, waiter.places)
         for key in [key for key in self._lanes if any(c.bucket.owner == sync_id.bytes for c in key[0])]:
             del self._lanes[key]
         for bucket in [bucket for bucket in self._next_slot if bucket.owner == sync_id.bytes]:
@@ -174,7 +182,7 @@ class AccountQueue:
     # ── in turn ──
 
     async def _wait_for(self, waiter: _Waiter) -> Slot:
-        self._waiting.add(waiter, waiter.priority, waiter.sync_id)
+        self._waiting.add(waiter, waiter.priority, waiter.sync_id, waiter.places)
         self._wake.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._serve(), name=f"pace-{self._provider}")
@@ -193,11 +201,13 @@ class AccountQueue:
                 self._wake.clear()
                 self._heed_jumps()
                 now = self._now()
-                batch = self._waiting.order(_MOST_ASKS, partial(self._ready, now))
+                moments = self._moments(now)
+                due = {waiter for waiter, moment in moments.items() if moment <= now}
+                batch = self._waiting.order(_MOST_ASKS, due.__contains__, self._place)
                 if batch:
                     await self._ask(batch, now)
                 else:
-                    await self._pause(self._next_moment() - now)
+                    await self._pause(min(moments.values()) - now)
         except Exception as error:
             log.exception("pace_failed", provider=self._provider)
             for waiter in self._waiting:
@@ -220,7 +230,7 @@ class AccountQueue:
         else:
             self._away = False
             if self._clock.jumps == jumps:  # else these are moments of another time: what was given out lapses
-                self._deliver(batch, lanes, answers)
+                self._deliver(batch, lanes, asks, answers)
 
     def _asks(self, batch: Sequence[_Waiter], now: float) -> tuple[list[LaneKey], list[Ask]]:
         """The batch's asks, and behind them those for requests that are expected to follow."""
@@ -232,16 +242,18 @@ class AccountQueue:
             asks += [Ask(*key, HORIZON_S[Priority.BACKFILL])] * ahead
         return lanes, asks
 
-    def _deliver(self, batch: Sequence[_Waiter], lanes: Sequence[LaneKey], answers: Sequence[Slot | Later]) -> None:
+    def _deliver(
+        self, batch: Sequence[_Waiter], lanes: Sequence[LaneKey], asks: Sequence[Ask], answers: Sequence[Slot | Later]
+    ) -> None:
         now = self._now()
-        for position, (key, answer) in enumerate(zip(lanes, answers, strict=True)):
+        for position, (key, ask, answer) in enumerate(zip(lanes, asks, answers, strict=True)):
             waiter = batch[position] if position < len(batch) else None
             wants = waiter is not None and not waiter.granted.done() and waiter.lane == key
             if isinstance(answer, Slot):
                 self._next_slot |= zip((charge.bucket for charge in key[0]), answer.following, strict=True)
                 if waiter is not None and wants:
                     self._waiting.remove(waiter, served=True)
-                    self._granted_at[waiter.priority] = now
+                    self._granted_at |= {(place, waiter.priority): now for place in waiter.places}
                     waiter.granted.set_result(answer)
                 elif key in self._lanes:
                     self._lanes[key].stock.append(answer)
@@ -249,14 +261,24 @@ class AccountQueue:
                 if answer.blocked and answer.at - now > _PATIENCE_S:
                     self._waiting.remove(waiter)
                     waiter.granted.set_exception(Blocked(from_unix(answer.at)))
-                else:
+                elif answer.blocked:
                     self._lane(key).not_before[waiter.priority] = answer.at
+                else:
+                    self._lane(key).begins[waiter.priority] = answer.at + ask.horizon_s / 2
 
     # ── moments ──
 
     def _horizon_s(self, waiter: _Waiter, now: float) -> float:
-        passed_over = now - max(waiter.since, self._granted_at.get(waiter.priority, 0.0))
+        passed_over = now - max(waiter.since, self._granted_at.get((self._place(waiter), waiter.priority), 0.0))
         return HORIZON_S[Priority.MUTATION if passed_over > waiter.starved_s() else waiter.priority]
+
+    def _place(self, waiter: _Waiter) -> BucketKey | None:
+        """The bucket that keeps it waiting: others may have slots to spare, or requests in line that want none of the
+        same."""
+        return max(waiter.places, key=self._free_at)
+
+    def _free_at(self, place: BucketKey | None) -> float:
+        return 0.0 if place is None else self._next_slot.get(place, 0.0)
 
     async def _begun(self, slot: Slot, endpoint: str, jumps: int) -> bool:
         """Wait for the slot's beginning; whether it may still be used then. `jumps` were the clock's before it was
@@ -277,20 +299,24 @@ class AccountQueue:
     def _blocked_until(self, endpoint: str) -> float:
         return max(self._blocked.get(ALL, 0.0), self._blocked.get(endpoint, 0.0))
 
-    def _ready(self, now: float, waiter: _Waiter) -> bool:
-        return self._worth_asking(waiter) <= now
+    def _moments(self, now: float) -> dict[_Waiter, float]:
+        """When to ask for each: half of its horizon before its slot may begin, as it was told or by what is taken of
+        its buckets, so that those who come meanwhile are asked for together. All who stand in one line are asked for as
+        soon as the one who reaches farthest: else a lower priority, which reaches less far, would come when the slot is
+        gone, and never have its turn. A mutation does not wait for company."""
+        reaches = {waiter: self._horizon_s(waiter, now) for waiter in self._waiting}
+        farthest: dict[BucketKey | None, float] = {}
+        for waiter, reach_s in reaches.items():
+            for place in waiter.places:
+                farthest[place] = max(reach_s, farthest.get(place, 0.0))
+        return {waiter: self._moment(waiter, farthest[self._place(waiter)]) for waiter in reaches}
 
-    def _next_moment(self) -> float:
-        return min(self._worth_asking(waiter) for waiter in self._waiting)
-
-    def _worth_asking(self, waiter: _Waiter) -> float:
-        """When to ask for this one: as it was told, and not while its buckets are taken for half of its horizon, so
-        that those who come meanwhile are asked for together. A mutation does not wait for company."""
-        told = self._lane(waiter.lane).not_before.get(waiter.priority, 0.0)
-        if waiter.priority is Priority.MUTATION:
-            return told
-        taken = max((self._next_slot.get(charge.bucket, 0.0) for charge in waiter.counted.charges), default=0.0)
-        return max(told, taken - HORIZON_S[waiter.priority] / 2)
+    def _moment(self, waiter: _Waiter, reach_s: float) -> float:
+        lane = self._lane(waiter.lane)
+        begins = lane.begins.get(waiter.priority, 0.0)
+        if waiter.priority is not Priority.MUTATION:
+            begins = max(begins, self._free_at(self._place(waiter)))
+        return max(begins - reach_s / 2, lane.not_before.get(waiter.priority, 0.0))
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -306,6 +332,7 @@ class AccountQueue:
         return self._lanes.setdefault(key, _Lane())
 
     def _forget_lanes(self) -> None:
+        self._granted_at.clear()
         oldest = self._now() - _LANE_KEPT_S
         for key in [key for key, lane in self._lanes.items() if lane.last_used < oldest]:
             del self._lanes[key]
