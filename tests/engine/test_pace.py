@@ -99,7 +99,7 @@ async def test_what_processes_with_little_work_leave_goes_to_the_one_with_much(
     dsn: str, little: int, allowed: int
 ) -> None:
     """One that has a request now and then beside one that always has sixteen: the limit is kept, used, and not cut into
-    equal parts; and those with little have theirs, which is less than an equal part, in nearly full."""
+    equal parts; and each of those with little goes on having its turn (two of the few that they ask for)."""
     async with counting(answer_after_s=0.01) as much, counting(answer_after_s=0.9) as now_and_then:
         busy = await client(dsn, much, allowed, 1.0, 6, 16)
         others = [await client(dsn, now_and_then, allowed, 1.0, 6, 1) for _ in range(little)]
