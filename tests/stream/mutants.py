@@ -41,7 +41,7 @@ class Mutant:
             return ("test_purge_and_retention.py",)
         if self.file in ("append.sql", "incoming.py", "compare.py"):
             return "test_order_law.py", "test_append.py"
-        return "test_consumer_law.py", "test_consume.py"
+        return "test_consumer_law.py", "test_consume.py", "test_turns.py"
 
 
 _STATE, _TURN, _STORAGE = (f"consumers/{name}.py" for name in ("state", "turn", "storage"))
@@ -142,6 +142,23 @@ MUTANTS = (
         _TURN_SQL,
         "and (p.generation, p.seq) > ($3, $4)",
         "and false and (p.generation, p.seq) > ($3, $4)",
+    ),
+    Mutant(
+        "last-turn-unasked",
+        "a turn that was overtaken is begun anew",
+        _STORAGE,
+        'begun = [*_unflushed(flushed=flushed), _TURN.call("lock", *_who(key)), check]',
+        'begun = [*_unflushed(flushed=flushed), _TURN.call("lock", *_who(key))]',
+    ),
+    Mutant(
+        "lock-left-out",
+        "one turn at a time",
+        _STORAGE,
+        'begun = [*_unflushed(flushed=flushed), _TURN.call("lock", *_who(key)), check]',
+        "begun = [*_unflushed(flushed=flushed), check]",
+    ),
+    Mutant(
+        "mark-unread", "a turn that a crash took is not taken for another", _TURN_SQL, "l.mark = $5", "$5::bigint >= 0"
     ),
     Mutant(
         "lost-groups",

@@ -14,7 +14,7 @@ A_THOUSAND = 1000
 
 def test_what_was_acked_takes_no_memory_however_long_the_wait_for_an_ack_is() -> None:
     settings = Settings(1, timedelta(hours=12), -1, 10_000, Filters())
-    state = State(settings, 0, 0, 0, [])
+    state = State(settings, 0, 0, 0, 0, [])
     tracemalloc.start()
     try:
         _handed_out_and_acked(state, answers=100)
@@ -28,10 +28,10 @@ def test_what_was_acked_takes_no_memory_however_long_the_wait_for_an_ack_is() ->
 
 
 def test_what_is_out_beside_much_that_was_acked_is_due_in_its_time() -> None:
-    state = State(Settings(1, timedelta(seconds=30), -1, 10_000, Filters()), 0, 0, 0, [])
+    state = State(Settings(1, timedelta(seconds=30), -1, 10_000, Filters()), 0, 0, 0, 0, [])
     left = UUID(int=1 << 100)
     state.hand_out([(left, 1)], [], NOW)
-    state.written(1)
+    state.written(1, 0)
     _handed_out_and_acked(state, answers=200, messages=2)
     assert state.next_due_at() == NOW + timedelta(seconds=30)
     state.ripen(NOW + timedelta(seconds=30))
@@ -41,7 +41,7 @@ def test_what_is_out_beside_much_that_was_acked_is_due_in_its_time() -> None:
 def _handed_out_and_acked(state: State, answers: int, messages: int = A_THOUSAND) -> None:
     for _ in range(answers):
         group = state.hand_out(((UUID(int=number), state.turn) for number in range(messages)), [], NOW)
-        state.written(state.position + messages)
+        state.written(state.position + messages, 0)
         out = [Delivery(message.record_id, message.idx, group.turn, 1) for message in group.messages.values()]
         state.settle(Settle("ack", out), NOW, {})
-        state.written(state.position)
+        state.written(state.position, 0)

@@ -99,7 +99,7 @@ async def create_consumer(
     key = os.urandom(32)
     await conn.execute(_INSERT_CONSUMER, stream_id, consumer_id, org_id, settings.kind, key, *_values(settings))
     position = await _place(conn, settings.source, stream_id, deliver_policy, now)
-    await conn.execute(_APPEND_POSITION, stream_id, consumer_id, 1, 1, position, 0, 0)
+    await conn.execute(_APPEND_POSITION, stream_id, consumer_id, 1, 1, position, 0, 0, storage.new_mark())
 
 
 async def alter_consumer(
@@ -135,7 +135,8 @@ async def reset(conn: Conn, stream_id: UUID, consumer_id: UUID, deliver_policy: 
     generation = await conn.fetchval(_NEXT_GENERATION, stream_id, consumer_id)
     await conn.execute(_DELETE_DELIVERIES, stream_id, consumer_id)
     await conn.execute(_DELETE_LOSSES, stream_id, consumer_id)
-    await conn.execute(_APPEND_POSITION, stream_id, consumer_id, generation, state.turn, position, 0, state.dead)
+    place = (generation, state.turn, position, 0, state.dead, storage.new_mark())
+    await conn.execute(_APPEND_POSITION, stream_id, consumer_id, *place)
 
 
 async def delete_consumer(conn: Conn, stream_id: UUID, consumer_id: UUID) -> None:

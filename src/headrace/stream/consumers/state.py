@@ -82,15 +82,19 @@ class DeadLetter:
 
 
 class State:
-    """The state of one consumer as of turn `seq`.
+    """The state of one consumer as of turn `seq`, which has this `mark`: a turn that a crash took may have had the same
+    number.
 
     `new`, `touched` and `dropped` are the groups that the turn under way has to write; `dead_letters` those it adds,
     `superseded` the records whose dead letter it takes away.
     """
 
-    def __init__(self, settings: Settings, seq: int, position: int, dead: int, groups: Iterable[Group]) -> None:
+    def __init__(
+        self, settings: Settings, seq: int, mark: int, position: int, dead: int, groups: Iterable[Group]
+    ) -> None:
         self.settings = settings
         self.seq = seq
+        self.mark = mark
         self.position = position
         self.dead = dead
         self.messages: dict[UUID, Message] = {}
@@ -132,9 +136,10 @@ class State:
     def changed(self) -> bool:
         return bool(self.new or self.touched or self.dropped or self.dead_letters or self.superseded)
 
-    def written(self, position: int) -> None:
+    def written(self, position: int, mark: int) -> None:
         """The turn is committed."""
         self.seq += 1
+        self.mark = mark
         self.position = position
         self._part = 0
         self.new, self.touched, self.dropped = {}, {}, set()

@@ -1,5 +1,6 @@
 """A consumer's state in the database: read it, lock it, write what a turn changed."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -84,8 +85,9 @@ async def commit(conn: Conn, key: Key, state: State, position: int, now: datetim
     if calls is None:
         calls = []
         await _write_changes(conn, key, state, now)
-    await _TURN.run(conn, [*calls, _ended(key, state, position), _COMMIT])
-    state.written(position)
+    mark = new_mark()
+    await _TURN.run(conn, [*calls, _ended(key, state, position, mark), _COMMIT])
+    state.written(position, mark)
 
 
 async def commit_if_last(conn: Conn, key: Key, state: State, position: int, now: datetime, *, flushed: bool) -> None:
@@ -93,14 +95,15 @@ async def commit_if_last(conn: Conn, key: Key, state: State, position: int, now:
 
     Raises Overtaken, with nothing done, when the state was not the last any more.
     """
-    check = _TURN.call("still_last", *_who(key), state.settings.generation, state.seq)
+    check = _TURN.call("still_last", *_who(key), state.settings.generation, state.seq, state.mark)
     begun = [*_unflushed(flushed=flushed), _TURN.call("lock", *_who(key)), check]
     try:
         if not state.changed and position == state.position:
             await _TURN.run(conn, [check])
         elif (calls := _small(key, state)) is not None:
-            await _TURN.run(conn, [*begun, *calls, _ended(key, state, position)])
-            state.written(position)
+            mark = new_mark()
+            await _TURN.run(conn, [*begun, *calls, _ended(key, state, position, mark)])
+            state.written(position, mark)
         else:
             await _TURN.run(conn, [_BEGIN, *begun])
             await commit(conn, key, state, position, now)
@@ -124,10 +127,10 @@ async def look(conn: Conn, key: Key, known: State | None) -> State:
     if row is None:
         raise _gone(key)
     settings = _settings(row)
-    if known is not None and known.settings == settings and known.seq == row["seq"]:
+    if known is not None and known.settings == settings and (known.seq, known.mark) == (row["seq"], row["mark"]):
         return known
     rows = await conn.fetch(_READ_GROUPS, *_who(key), row["low_group"])
-    return State(settings, row["seq"], row["position"], row["dead"], map(_group, rows))
+    return State(settings, row["seq"], row["mark"], row["position"], row["dead"], map(_group, rows))
 
 
 async def token_key(conn: Conn, key: Key) -> bytes:
@@ -141,11 +144,16 @@ async def token_key(conn: Conn, key: Key) -> bytes:
 async def write(conn: Conn, key: Key, state: State, now: datetime) -> None:
     """Write what was changed in the caller's transaction; the position stays where it is."""
     await _write_changes(conn, key, state, now)
-    await conn.execute(_APPEND_POSITION, *_place(key, state, state.position))
+    await conn.execute(_APPEND_POSITION, *_place(key, state, state.position, new_mark()))
 
 
-def _ended(key: Key, state: State, position: int) -> str:
-    return _TURN.call("append_position", *_place(key, state, position))
+def new_mark() -> int:
+    """Tells a turn from another of its number, of which a crash took one."""
+    return secrets.randbits(62)
+
+
+def _ended(key: Key, state: State, position: int, mark: int) -> str:
+    return _TURN.call("append_position", *_place(key, state, position, mark))
 
 
 def _unflushed(*, flushed: bool) -> list[str]:
@@ -156,9 +164,9 @@ def _who(key: Key) -> tuple[UUID, UUID]:
     return key.stream_id, key.consumer_id
 
 
-def _place(key: Key, state: State, position: int) -> tuple[UUID, UUID, int, int, int, int, int]:
+def _place(key: Key, state: State, position: int, mark: int) -> tuple[UUID, UUID, int, int, int, int, int, int]:
     generation = state.settings.generation
-    return key.stream_id, key.consumer_id, generation, state.turn, position, state.low_group, state.dead
+    return key.stream_id, key.consumer_id, generation, state.turn, position, state.low_group, state.dead, mark
 
 
 def _small(key: Key, state: State) -> list[str] | None:

@@ -20,10 +20,10 @@ select pg_logical_emit_message(true, 'headrace', '')
 select 1 from consumers where stream_id = $1 and consumer_id = $2 for update
 
 -- name: still_last
--- Fails (a division by zero) when the turn $4 of generation $3 is not the last any more, and with it all that is sent
--- along. It sees what the turn before has written, since it begins after the lock was taken.
+-- Fails (a division by zero) when the turn $4 of generation $3 with the mark $5 is not the last any more, and with it
+-- all that is sent along. It sees what the turn before has written, since it begins after the lock was taken.
 select 1 / count(*) from consumer_positions l
-where l.stream_id = $1 and l.consumer_id = $2 and l.generation = $3 and l.seq = $4 and not exists (
+where l.stream_id = $1 and l.consumer_id = $2 and l.generation = $3 and l.seq = $4 and l.mark = $5 and not exists (
   select from consumer_positions p
   where p.stream_id = $1 and p.consumer_id = $2 and (p.generation, p.seq) > ($3, $4)
 )
@@ -34,10 +34,10 @@ select token_key from consumers where stream_id = $1 and consumer_id = $2
 -- name: read_state
 -- Settings and place. Under the lock it is a statement of its own, after the one that takes it.
 select c.generation, c.ack_wait_ms, c.max_deliver, c.max_ack_pending, c.filters, c.kind,
-  p.seq, p.position, p.low_group, p.dead
+  p.seq, p.mark, p.position, p.low_group, p.dead
 from consumers c
 cross join lateral (
-  select l.seq, l.position, l.low_group, l.dead from consumer_positions l
+  select l.seq, l.mark, l.position, l.low_group, l.dead from consumer_positions l
   where l.stream_id = $1 and l.consumer_id = $2 and l.generation = c.generation
   order by l.seq desc
   limit 1
@@ -84,5 +84,5 @@ cross join lateral (
 delete from dead_letters where stream_id = $1 and consumer_id = $2 and record_id = $3
 
 -- name: append_position
-insert into consumer_positions (stream_id, consumer_id, generation, seq, position, low_group, dead)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into consumer_positions (stream_id, consumer_id, generation, seq, position, low_group, dead, mark)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
