@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from headrace.db.pool import Database
 from headrace.engine import ingest as module
@@ -16,7 +17,8 @@ from headrace.engine.checkpoints import CheckpointKey, merge
 from headrace.engine.ingest import Ingest, Load
 from headrace.errors import Fenced
 from headrace.ids import uuid7
-from headrace.stream import lifecycle
+from headrace.stream import dictionaries, lifecycle
+from headrace.stream.codec import WITH_DICTIONARY
 from headrace.stream.items import Appended, CheckpointWrite, Fence, Record
 from headrace.stream.read import read_after
 
@@ -156,3 +158,70 @@ def test_one_row_stands_for_many_writes_of_it(several: list[CheckpointWrite]) ->
     for field in ("expected", "settled_through", "completed_at"):
         given_ = [getattr(write, field) for write in several if getattr(write, field) is not None]
         assert getattr(merged, field) == (given_[-1] if given_ else None)
+
+
+def things(first: int, count: int) -> Load:
+    """Records that resemble each other."""
+    raws = [b'{"id":"thing_%06d","object":"thing","notes":"Sold on account, paid later."}' % n for n in range(count)]
+    return Load([Record("x:y", f"r{first + n:06}", raw, NOW) for n, raw in enumerate(raws)])
+
+
+async def packed(db: Database) -> dict[int, int]:
+    """How many records lie packed in which way."""
+    return {row[0]: row[1] for row in await db.api.fetch("select codec, count(*) from records group by codec")}
+
+
+async def held(db: Database, writer: Ingest) -> int:
+    async with db.api.acquire() as conn:
+        return len(await read_after(conn, writer.fence.stream_id, 0, 10_000))
+
+
+async def test_a_dictionary_is_made_beside_the_appends_and_used_from_then_on(db: Database, writer: Ingest) -> None:
+    await writer.store(things(0, 1200))
+    async with asyncio.timeout(60):
+        while not await db.api.fetchval("select count(*) from payload_dicts"):
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        first = 2000
+        while not (await packed(db)).get(WITH_DICTIONARY):
+            await writer.store(things(first, 100))
+            first += 100
+    assert await held(db, writer) == 1200 + first - 2000
+
+
+async def test_a_training_that_fails_is_told_and_costs_no_record(
+    db: Database, writer: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def broken(*_: Any) -> bool:
+        failed.set()
+        raise ConnectionResetError
+
+    monkeypatch.setattr(dictionaries, "train", broken)
+    with capture_logs() as logged:
+        await writer.store(things(0, 1200))
+        await failed.wait()
+        await writer.store(things(1200, 100))
+    [told] = [each for each in logged if each["event"] == "no_dictionary"][:1]
+    assert (told["log_level"], told["collection"], told["error"]) == ("warning", "x:y", "ConnectionResetError")
+    assert await held(db, writer) == 1300
+
+
+async def test_closing_ends_a_training_under_way(db: Database, writer: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(*_: Any) -> bool:
+        began.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(dictionaries, "train", endless)
+    await writer.store(things(0, 1200))
+    await began.wait()
+    await writer.store(things(1200, 100))
+    await writer.close(drain=True)
+    assert ended.is_set()
+    assert await held(db, writer) == 1300

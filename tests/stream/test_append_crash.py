@@ -6,11 +6,13 @@ import signal
 
 import asyncpg
 import pytest
-from stream_log import Log, new_log, record
+from stream_log import THINGS, Log, new_log, record
 
 from headrace.db.launcher import EmbeddedPostgres
 from headrace.db.migrate import migrate
 from headrace.db.pool import AWAY, Database
+from headrace.stream import dictionaries
+from headrace.stream.codec import WITH_DICTIONARY
 from headrace.stream.items import CheckpointWrite
 
 PASSING = (*AWAY, asyncpg.PostgresError)
@@ -26,18 +28,29 @@ async def test_what_was_acknowledged_survives_the_death_of_the_database(
         await migrate(dsn)
         db = await Database.open(dsn, api_size=4, ingest_size=4)
         log = await new_log(db)
+        await log.append(*(record(f"x-{number}", raw=text(f"x-{number}")) for number in range(1, 1001)))
+        assert await dictionaries.train(db, log.fence, THINGS)
         acknowledged: dict[str, int] = {}
         numbers: dict[int, str] = {}
         for kill in range(4):
             await appends_until_killed(log, server, kill, acknowledged, numbers)
             await until_back(db)
-            held = {each.upstream_id: each.updated_idx for each in await log.read()}
+            stored = await log.read()
+            assert all(each.data == text(each.upstream_id) for each in stored)
+            held = {each.upstream_id: each.updated_idx for each in stored}
             assert acknowledged.items() <= held.items()
             checkpoint = await db.api.fetchval("select (value ->> 'after')::int from checkpoints")
-            assert checkpoint == max(int(id_.split("-")[1]) for id_ in held), "it stands with its records"
+            assert checkpoint == max(int(id_.split("-")[1]) for id_ in held if id_[0] != "x"), (
+                "it stands with its records"
+            )
+        assert await db.api.fetchval("select count(*) from records where codec = $1", WITH_DICTIONARY) > 60
         await db.close()
     finally:
         await server.stop()
+
+
+def text(id_: str) -> bytes:
+    return b'{"id":"%s","object":"thing","notes":"Sold on account, paid later. Not to be sold again."}' % id_.encode()
 
 
 async def appends_until_killed(
@@ -50,7 +63,7 @@ async def appends_until_killed(
         ids = [f"{lane}-{number}" for lane in "abc"]
         checkpoint = CheckpointWrite("backfill", "all", {"after": number})
         try:
-            result = await log.append(*(record(id_) for id_ in ids), checkpoints=[checkpoint])
+            result = await log.append(*(record(id_, raw=text(id_)) for id_ in ids), checkpoints=[checkpoint])
         except PASSING:
             break
         for idx, id_ in enumerate(ids, result.head - 2):

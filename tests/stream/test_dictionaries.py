@@ -197,3 +197,13 @@ async def test_where_none_pays_the_next_attempt_is_later(log: Log) -> None:
     assert (await log.append(*noise)).untrained == [THINGS]
     assert not await dictionaries.train(log.db, log.fence, THINGS)
     assert (await log.append(record("one more"))).untrained == []
+
+
+async def test_two_syncs_of_the_same_records_have_one_each(log: Log) -> None:
+    """Their samples are equal, and an id names one dictionary of the stream."""
+    other = await log.another_sync()
+    for each in (log, other):
+        await learn(each)
+    assert await log.db.api.fetchval("select count(distinct sync_id) from payload_dicts") == 2
+    await other.append(*things(1200, 60))
+    assert (await codecs(log))[WITH_DICTIONARY] == 60

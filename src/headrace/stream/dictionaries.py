@@ -175,7 +175,7 @@ async def train(db: Database, fence: Fence, collection_id: str) -> bool:
     async with db.ingest.acquire() as conn:
         rows = await conn.fetch(_READ_SAMPLES, *sampled)
     samples = unpack([(row["codec"], row["data"], None) for row in rows])
-    made = await asyncio.to_thread(trained, samples)
+    made = await asyncio.to_thread(trained, samples, fence.sync_id.bytes + collection_id.encode())
     if made is None:
         use.enough *= _LATER
         return False
