@@ -168,6 +168,24 @@ async def test_one_record_that_cannot_be_read_is_set_aside_and_tried_again(db: D
             await held.until(put_back)
 
 
+async def test_one_record_that_cannot_be_stored_is_set_aside_and_tried_again(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "good")
+        shop.put("order", "huge", text="x" * (17 << 20))
+        shop.events.clear()
+        async with holding(db, shop, ["order"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            assert (await held.copy("shop:order")).keys() == {"good"}
+            assert (await held.collections())["shop:order"]["set_aside"] == 1
+
+            shop.things["order"]["huge"]["text"] = "short"
+            await held.stop()
+            await db.api.execute("update set_aside set retry_at = $1", db.clock.now())
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["order"]))
+
+
 # ── the safety catch ──
 
 

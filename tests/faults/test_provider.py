@@ -249,26 +249,51 @@ async def test_an_answer_that_never_comes_is_asked_for_again(api: AsyncClient) -
         await equal_in_the_end(api, sync, provider)
 
 
-async def test_a_list_that_is_nested_too_deep_is_told_and_gone_on_with_when_it_is_not(api: AsyncClient) -> None:
-    """What no parser reads hides the rows beside it; the other collections are read all the same."""
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("deep", {"probability": 0.04, "depth": 5_000}), ("huge", {"probability": 0.01, "bytes": 17_000_000})],
+    ids=["nested too deep", "too large"],
+)
+async def test_a_record_that_cannot_be_stored_is_set_aside_while_the_rest_goes_on(
+    api: AsyncClient, kind: str, options: dict[str, Any]
+) -> None:
+    """It keeps back neither the rows beside it nor the backfill; a sweep that meets it does not take it for gone."""
     async with account() as provider:
-        with provider.faults.during("deep", path="/v1/customers", probability=0.02, depth=5_000):
+
+        async def customers() -> dict[str, Any]:
+            rows = {row["id"]: row for row in await api.syncs.collections(sync["id"])}
+            return rows["stripe:customer"]
+
+        async def read_afresh() -> None:
+            """Read and swept to the end."""
+            before = (await customers())["last_sweep_completed_at"]
+            others = [each for each in COLLECTIONS if each != "stripe:customer"]
+            await api.syncs.update(sync["id"], collection_ids=others)
+            await api.syncs.update(sync["id"], collection_ids=list(COLLECTIONS))
+
+            async def swept() -> bool:
+                row = await customers()
+                done = row["last_sweep_completed_at"]
+                return row["phase"] == "live" and done is not None and done != before
+
+            await eventually(swept, 90)
+
+        with provider.faults.during(kind, path="/v1/customers", **options):
             sync = await synced(api, provider)
-
-            async def told() -> bool:
-                notes = (await api.syncs.get(sync["id"]))["health"]["notes"]
-                return any("nested deeper than can be read" in note for note in notes)
-
-            await eventually(told)
-            assert provider.faults.struck("deep")
-
-            async def others_are_there() -> bool:
-                rows = {row["id"]: row for row in await api.syncs.collections(sync["id"])}
-                return all(row["backfill_completed_at"] for key, row in rows.items() if key != "stripe:customer")
-
-            await eventually(others_are_there)
-        await asked_until(api, sync, lambda: _is_backfilled(api, sync))
+            await complete(api, sync)
+            row = await customers()
+            assert row["set_aside"] > 0
+            assert row["set_aside"] + row["records"] == RECORDS["customers"]
+            assert (await api.syncs.get(sync["id"]))["health"]["status"] == "healthy"
+        await read_afresh()
         await equal_in_the_end(api, sync, provider)
+
+        met = struck(provider, kind)
+        with provider.faults.during(kind, path="/v1/customers", **options):
+            await read_afresh()
+            assert struck(provider, kind) > met
+            assert (await customers())["records"] == RECORDS["customers"]
+        await api.syncs.delete(sync["id"])
 
 
 async def _is_backfilled(api: AsyncClient, sync: Sync) -> bool:

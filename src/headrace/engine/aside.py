@@ -8,6 +8,7 @@ import asyncpg
 
 from headrace.db.queries import load
 from headrace.engine.checkpoints import Checkpoints
+from headrace.engine.fetching import can_fetch
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.schedule import Tempo
@@ -93,6 +94,8 @@ class Aside:
         collection_id, upstream_id = row["collection_id"], row["upstream_id"]
         if row["what"] == "children":
             return await self._children(collection_id, upstream_id)
+        if not row["hint"] and not can_fetch(self._session.collection(collection_id), row["parent_id"]):
+            return []  # the next sweep that meets it sets it aside anew
         fetcher, hook = self._intake.fetcher, self._session.access.provider.hook
         if row["hint"] and hook is not None and hook.look is not None:
             return await fetcher.look(hook.look, collection_id, upstream_id, row["parent_id"])

@@ -28,6 +28,9 @@ ASIDE: frozenset[FaultClass] = frozenset({"gone", "bad", "permission", "config"}
 WAITS = tuple(min(timedelta(minutes=2**doublings), timedelta(days=1)) for doublings in range(12))
 """Before what was set aside is tried again, the first, second, … time."""
 
+UNTIL_SWEPT = timedelta(days=8)
+"""So long a record stays set aside that cannot be fetched by itself: each sweep that meets it sets it aside anew."""
+
 Key = tuple[str, str, str | None]
 """(collection id, upstream id, parent id)"""
 
@@ -136,7 +139,7 @@ class Fetcher:
     async def _or_aside(
         self, read: Callable[[], Awaitable[list[Item]]], collection_id: str, what: str, key: str, parent: str | None
     ) -> list[Item]:
-        session, named = self._session, (collection_id, what, key)
+        named = (collection_id, what, key)
         try:
             items = await read()
         except ReadFailed as failed:
@@ -146,9 +149,15 @@ class Fetcher:
         else:
             self._failed.pop(named, None)
             return items
-        fence = session.fence
+        await self.set_aside(collection_id, what, key, parent, reason)
+        return []
+
+    async def set_aside(self, collection_id: str, what: str, key: str, parent: str | None, reason: str) -> None:
+        """Note that a record, or the children of one (`what`), could not be read or stored: it is tried again, each
+        time after a longer while."""
+        session, fence, now = self._session, self._session.fence, self._session.now()
         log.warning("set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what=what, reason=reason)
-        now = session.now()
+        again = what == "children" or can_fetch(session.collection(collection_id), parent)
         due = await session.services.db.ingest.fetchval(
             SET_ASIDE,
             fence.stream_id,
@@ -159,10 +168,9 @@ class Fetcher:
             parent,
             reason,
             now,
-            [now + wait for wait in WAITS],
+            [now + wait for wait in (WAITS if again else (UNTIL_SWEPT,))],
         )
         self._due(due)
-        return []
 
     def _alone_fails(self, named: tuple[str, str, str], failed: ReadFailed) -> bool:
         """Whether a fault that ought to pass stays with this one, while the provider answers otherwise: a page that no
@@ -178,6 +186,11 @@ class Fetcher:
 
     def _due(self, moment: datetime) -> None:
         self._session.aside_at = min(self._session.aside_at or moment, moment)
+
+
+def can_fetch(collection: Collection, parent: str | None) -> bool:
+    """Whether a record of the collection, with this parent, can be asked for by itself or with the parent."""
+    return collection.fetch is not None or (collection.embedded and parent is not None)
 
 
 def keys_of(mentions: Sequence[Mention]) -> list[Key]:

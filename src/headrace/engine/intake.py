@@ -12,12 +12,13 @@ from uuid import UUID
 
 from headrace.db.queries import load
 from headrace.engine import catch
-from headrace.engine.fetching import Fetcher, keys_of
+from headrace.engine.fetching import Fetcher, can_fetch, keys_of
 from headrace.engine.ingest import Load
 from headrace.engine.memory import Memory
 from headrace.engine.pace import Priority
 from headrace.engine.session import Session
 from headrace.engine.sources import embedded_below
+from headrace.engine.unfit import why_unfit
 from headrace.providers.kit import Collection
 from headrace.stream.incoming import identify
 from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record
@@ -61,6 +62,8 @@ class Sorted:
     parents: list[Record] = field(default_factory=list)
     """Records, wanted or not, with children that are read again when they change."""
     aged: list[Record] = field(default_factory=list)
+    unfit: list[tuple[Record, str]] = field(default_factory=list)
+    """Records that cannot be stored, and why."""
 
     def add(self, more: "Sorted") -> None:
         self.records += more.records
@@ -69,6 +72,7 @@ class Sorted:
         self.child_sets += more.child_sets
         self.parents += more.parents
         self.aged += more.aged
+        self.unfit += more.unfit
 
 
 class Intake:
@@ -95,7 +99,7 @@ class Intake:
         """Store everything that the items lead to, and with the last of it the checkpoints.
 
         Raises Fenced, and ReadFailed when something had to be read for it and could not be; the checkpoints are then
-        not stored. A single record that cannot be had is set aside.
+        not stored. A single record that cannot be had, or cannot be stored, is set aside.
         """
         page = self._sort(items, origin)
         asked_at = self._session.provider_now()
@@ -108,6 +112,7 @@ class Intake:
             page.deletes, page.child_sets = await catch.sift(self._session, page.deletes, page.child_sets)
         if origin.sweep is not None and page.aged:
             await self._see(origin.sweep, page.aged)
+        await self._put_aside(page, origin)
         await self._store(page, origin, checkpoints)
         self._memory.heed(mentions, asked_at)
         for parent, raw_hash in parents:
@@ -133,6 +138,7 @@ class Intake:
             return
         doubtful = [mention for mention in unclear if self._can_fetch(mention)]
         fetched = self._sort(await self._fetched(doubtful, origin), origin)
+        await self._put_aside(fetched, origin)
         again = await session.ingest.store(Load(fetched.records, fetched.deletes, fetched.child_sets, seen=seen))
         self._memory.stored(fetched.records, fetched.deletes, again)
         for mention in again:
@@ -143,8 +149,14 @@ class Intake:
 
     def _can_fetch(self, mention: Mention) -> bool:
         """What cannot be fetched is decided by the next sweep, which reads it whole."""
-        collection = self._session.collection(mention.collection)
-        return collection.fetch is not None or (collection.embedded and mention.parent is not None)
+        return can_fetch(self._session.collection(mention.collection), mention.parent)
+
+    async def _put_aside(self, page: Sorted, origin: Origin) -> None:
+        """Note what cannot be stored, before the checkpoints say that it was read. A sweep has seen it all the same."""
+        for record, reason in page.unfit:
+            await self.fetcher.set_aside(record.collection, "record", record.id, record.parent, reason)
+        if origin.sweep is not None and page.unfit:
+            await self._see(origin.sweep, [record for record, _ in page.unfit])
 
     def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
         session, dependents = self._session, self._dependents
@@ -158,7 +170,8 @@ class Intake:
                 continue
             if item.slack:
                 item.slack = _bounded(item, received)
-            if isinstance(item, Record) and item.collection in dependents:
+            unfit = why_unfit(item) if isinstance(item, Record) else None
+            if isinstance(item, Record) and item.collection in dependents and unfit is None:
                 page.parents.append(item)
             if item.collection not in wanted:
                 session.collection(item.collection)
@@ -170,6 +183,8 @@ class Intake:
                 page.deletes.append(item)
             elif cutoff is not None and too_old(item, cutoff, changing=origin.changing):
                 page.aged.append(item)
+            elif unfit is not None:
+                page.unfit.append((item, unfit))
             else:
                 page.records.append(item)
         return page
@@ -223,10 +238,11 @@ class Intake:
             if held.get(each.record_id) != each.raw_hash and not self._memory.followed(parent, each.raw_hash)
         ]
 
-    async def _see(self, sweep_id: UUID, aged: list[Record]) -> None:
-        """What is too old to be stored was seen all the same: true whoever writes it, so it needs no fence."""
+    async def _see(self, sweep_id: UUID, records: list[Record]) -> None:
+        """What is not stored, for its age or as unfit, was seen all the same: true whoever writes it, so it needs no
+        fence."""
         fence = self._session.fence
-        ids = [each.record_id for each in identify(fence.sync_id, aged)]
+        ids = [each.record_id for each in identify(fence.sync_id, records)]
         await self._session.services.db.ingest.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
 
 

@@ -7,7 +7,7 @@ was refused for coming too often. No message, log line or error holds a secret o
 """
 
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -30,6 +30,7 @@ from headrace.engine.pace import Blocked, Pace, Priority
 from headrace.engine.repeats import Repeats
 from headrace.engine.retry import backoff_s
 from headrace.engine.tokens import NoToken, Tokens
+from headrace.engine.unfit import cut
 from headrace.engine.urls import is_base, requested, with_query
 from headrace.engine.verdicts import LONGEST_MESSAGE, TOO_DEEP, broken, never_sent, verdict
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
@@ -225,6 +226,9 @@ class _Call:
         except _BROKEN as error:
             return _Try(fault=self.scrubbed(broken(error)), unsent=never_sent(error))
         fault = verdict(access.provider, request, response)
+        if fault is TOO_DEEP:
+            response = replace(response, body=cut(response.body))
+            fault = verdict(access.provider, request, response)
         refused = fault is not None and fault.kind in ("rate", "quota")
         until = await self._t._pace.learn(access, request, response, attempt, refused=refused)
         if until is not None and fault is None:

@@ -23,7 +23,7 @@ _NO_BODY = (204, 205, 304)
 
 
 TOO_DEEP = Fault("config", "an answer is nested deeper than can be read, which is about a thousand levels")
-"""Of one record it sets the record aside; of a page of a list it stops the list, since it hides the other rows."""
+"""What lies too deep is cut away then (`unfit.cut`); this is the fault of an answer that cannot be read even so."""
 
 
 def verdict(provider: Provider, request: Request, response: Response) -> Fault | None:

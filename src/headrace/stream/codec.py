@@ -17,7 +17,8 @@ _LEVEL = 1
 # A dictionary's tables are made for small texts: 64 kB take more time with it and save 7 %, 16 MB become twice as
 # large as without.
 LARGEST_WITH_DICTIONARY = 32 << 10
-_LARGEST = 16 << 20
+LARGEST = 16 << 20
+"""The bytes that a record's JSON text may have."""
 
 _whole = msgspec.json.Decoder(msgspec.Raw)
 _own = threading.local()  # zstd's contexts may not be used by two threads at once
@@ -116,8 +117,8 @@ def check(raw: bytes, what: str) -> None:
 
     Raises ImplementationError naming `what`; a provider's broken answer should have been refused where it was read.
     """
-    if len(raw) > _LARGEST:
-        raise ImplementationError(f"{what} has {len(raw)} bytes; a record may have {_LARGEST}")
+    if len(raw) > LARGEST:
+        raise ImplementationError(f"{what} has {len(raw)} bytes; a record may have {LARGEST}")
     try:
         if not raw.isascii():
             raw.decode()
