@@ -64,7 +64,8 @@ async def test_airtable_is_asked_politely_and_its_backfill_comes_to_an_end_besid
         async with AsyncClient(process.url, process.token) as api:
             properties = {"kind": "airtable_token", "token": "patHeadrace", "base_url": server.base_url}
             body = {"provider": "airtable", "properties": properties}
-            credential = (await api.send(Call("POST", "/v1/credentials", body=body)))["id"]
+            made: dict[str, str] = await api.send(Call("POST", "/v1/credentials", body=body))
+            credential = made["id"]
             await api.collections.refresh(credential)
 
             async def searched() -> bool:
