@@ -1,6 +1,7 @@
 """A second provider for the tests of the engine: what the shop has not.
 
-crate      in halls (partitions), oldest first, changed since, a list of deletions
+crate      in halls (partitions), oldest first, changed since, a list of deletions; of a hall's id (`north.2`) what
+           stands before the dot lasts
 tables     an account's own collections, found by searching; each hall has a log of them whose place is told by token
 """
 
@@ -307,7 +308,7 @@ def depot(settle: timedelta = timedelta(seconds=1), windowed: Literal["created"]
                 changes=(ChangedSince(_crates(("since", "1")), ordered=True, settle=settle),),
                 deleted=Deleted(_gone, timedelta(days=15), settle),
                 deletes="list",
-                partitions=Partitions(_halls),
+                partitions=Partitions(_halls, key_of=lambda hall: hall.partition(".")[0]),
             ),
         ),
         fault=_fault,

@@ -6,7 +6,7 @@ partition that is not listed any more, or where the listing may move records bet
 whole passes. Then the safety catch has its say (`catch.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +35,8 @@ from headrace.stream.read import get_record
 __all__ = ["Sweep", "cadence", "confirm_deletes"]
 
 SQL = load(__package__, "sweep.sql")
-CANDIDATES, COUNT_CANDIDATES, FORGET_SEEN = SQL.candidates, SQL.count_candidates, SQL.forget_seen
+CANDIDATES, COUNT_CANDIDATES, THEIR_PARTITIONS = SQL.candidates, SQL.count_candidates, SQL.their_partitions
+FORGET_SEEN = SQL.forget_seen
 
 WITHOUT_FEED, WITH_FEED = timedelta(hours=6), timedelta(days=7)
 SHARE = 0.2
@@ -53,13 +54,14 @@ def cadence(collection: Collection) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Candidates of a collection: all of them, or, where `listed` are the partitions that there are, those of a listed
-    partition or the others (`there`). `asked`: the provider is asked for each."""
+    """Candidates of a collection: all of them, or those of these partitions, by the ids that the records bear, each
+    with the id that it is listed under now; then also, where `unplaced`, those of which nobody knows the partition.
+    `asked`: the provider is asked for each."""
 
     collection: Collection
     asked: bool = False
-    listed: list[str] | None = None
-    there: bool | None = None
+    partitions: Mapping[str, str] | None = None
+    unplaced: bool = False
 
 
 class Sweep:
@@ -224,20 +226,33 @@ class Sweep:
     async def _needs_second_pass(self) -> bool:
         for member in self._members:
             if member.deletes != "never":
-                missed = [Missed(member)] if self._listing.moves else await self._missed(member)
-                if any([await self._count(each) for each in missed if not each.asked]):
+                missed = [each for each in await self._missed(member) if self._listing.moves or not each.asked]
+                if any([await self._count(each) for each in missed]):
                     return True
         return False
 
     async def _missed(self, member: Collection) -> list[Missed]:
-        """Its candidates, by how it is told that they are gone."""
-        if member.fetch is None and member.probe is None:
-            return [Missed(member)]
-        if self._source.partitions is None or not await self._count(Missed(member)):
-            return [Missed(member, asked=True)]
-        found = await partitions_of(self._session, self._source.partitions, Priority.SWEEP)
-        listed = [partition for partition in found if partition is not None]
-        return [Missed(member, True, listed, True), Missed(member, False, listed, False)]
+        """Its candidates, by how it is told that they are gone. Those of partitions that were left out are none,
+        however these were called when the records were read; nor are then those whose partition nobody knows."""
+        mark, source = self.mark, self._source.partitions
+        asked = member.fetch is not None or member.probe is not None
+        if source is None or not (asked or mark.left_out):
+            return [Missed(member, asked)]
+        fence = self._session.fence
+        key = (fence.stream_id, fence.sync_id, member.id, mark.began, mark.sweep_id)
+        rows = await self._session.services.db.ingest.fetch(THEIR_PARTITIONS, *key)
+        if not rows:
+            return []
+        found = await partitions_of(self._session, source, Priority.SWEEP)
+        listed = {source.key_of(partition): partition for partition in found if partition is not None}
+        left_out = {source.key_of(partition) for partition in mark.left_out}
+        keys = {name: source.key_of(name) for row in rows if (name := row["partition"]) is not None}
+        there = {name: listed[key] for name, key in keys.items() if key in listed and key not in left_out}
+        gone = {name: name for name, key in keys.items() if key not in listed and key not in left_out}
+        unplaced = not mark.left_out
+        if not asked:
+            return [Missed(member, False, there | gone, unplaced)]
+        return [Missed(member, True, there, unplaced), Missed(member, False, gone)]
 
     async def _judge(self) -> None:
         for member in self._members:
@@ -291,22 +306,22 @@ class Sweep:
                 keys = [(member.id, row["upstream_id"], row["parent_id"]) for row in rows]
                 gone = await self._intake.fetcher.fetch(keys, Priority.SWEEP)
             else:
-                gone = await self._probed(member, rows)
+                gone = await self._probed(member, rows, missed.partitions or {})
             versions = {row["upstream_id"]: row["version"] for row in rows}
             for item in gone:
                 if isinstance(item, Delete) and not item.version:
                     item.version = versions.get(item.id, 0)
             await self._intake.take(gone, [], origin=GONE)
 
-    async def _probed(self, member: Collection, rows: list[Any]) -> list[Item]:
-        """The deletes of those that are gone where their addresses lead."""
+    async def _probed(self, member: Collection, rows: list[Any], partitions: Mapping[str, str]) -> list[Item]:
+        """The deletes of those that are gone where their addresses lead. `partitions`: what theirs are called now."""
         assert member.probe is not None
         records = []
         async with self._session.services.db.api.acquire() as conn:
             for row in rows:
                 held = await get_record(conn, [self._session.fence.stream_id], row["record_id"])
                 if held is not None:
-                    records.append(_record(member.id, row, held[1].data))
+                    records.append(_record(member.id, row, held[1].data, partitions))
         return await self._intake.fetcher.probe(member.probe, records)
 
     async def _close(self) -> None:
@@ -330,9 +345,8 @@ class Sweep:
             missed.collection.id,
             mark.began,
             mark.sweep_id,
-            mark.left_out,
-            missed.listed,
-            missed.there,
+            None if missed.partitions is None else list(missed.partitions),
+            missed.unplaced,
         )
         return count
 
@@ -347,9 +361,8 @@ class Sweep:
             mark.sweep_id,
             last,
             limit,
-            mark.left_out,
-            missed.listed,
-            missed.there,
+            None if missed.partitions is None else list(missed.partitions),
+            missed.unplaced,
         )
 
     def _row(self, **facts: Any) -> CheckpointWrite:
@@ -366,8 +379,8 @@ def _gone(collection_id: str, row: Any, as_of: datetime) -> Delete:
     )
 
 
-def _record(collection_id: str, row: Any, raw: bytes) -> Record:
-    """What is held of it, for its connector to read."""
+def _record(collection_id: str, row: Any, raw: bytes, partitions: Mapping[str, str]) -> Record:
+    """What is held of it, for its connector to read: in its partition as that is called now."""
     return Record(
         collection_id,
         row["upstream_id"],
@@ -375,7 +388,7 @@ def _record(collection_id: str, row: Any, raw: bytes) -> Record:
         row["as_of"],
         version=row["version"],
         parent=row["parent_id"],
-        partition=row["partition"],
+        partition=partitions.get(row["partition"], row["partition"]),
     )
 
 

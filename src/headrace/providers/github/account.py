@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from headrace.http import Request, Response
 from headrace.providers.github.lists import begin_at, following, read
-from headrace.providers.github.places import CORE, get, path_of
+from headrace.providers.github.places import CORE, get, key_of, path_of
 from headrace.providers.kit import Context, Cursor, Item, Page, Partitions, Rows, Steps, Window
 from headrace.providers.kit.rows import Body, Path, Picker, Raw, Reader, decoded
 
@@ -66,7 +66,7 @@ def _repository_partitions(
     return [(f"{key}/{full_name}", full_name) for key, full_name in named], read.next
 
 
-REPOSITORIES = Partitions(_repository_partitions)
+REPOSITORIES = Partitions(_repository_partitions, key_of)
 
 
 def repository_pages(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
@@ -109,7 +109,7 @@ def _as_partitions(rows: list[Raw]) -> list[tuple[str, str]]:
     return [(f"{key}/{login}", login) for key, login in named]
 
 
-ORGANIZATIONS = Partitions(_organization_partitions)
+ORGANIZATIONS = Partitions(_organization_partitions, key_of)
 
 
 def organization_page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:

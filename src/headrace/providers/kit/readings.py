@@ -202,9 +202,14 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Partitions:
-    """The repositories, bases or objects over which a collection is read one by one: a page of (id, name) pairs."""
+    """The repositories, bases or objects over which a collection is read one by one: a page of (id, name) pairs.
+
+    `key_of` gives the part of an id that lasts. Where an id holds a name too, which may change, records keep the id
+    under which they were read; by its key they are still told to be of the same partition.
+    """
 
     page: Callable[[Context, Cursor | None], Generator[Request, Response, tuple[list[tuple[str, str]], Cursor | None]]]
+    key_of: Callable[[str], str] = lambda partition: partition
 
 
 @dataclass(frozen=True, slots=True)
