@@ -148,6 +148,7 @@ async def test_extend_lets_the_ack_wait_begin_anew(log: Log, process: Process) -
 
     again = await consumer.next(1, wait_ms=10_000)
     assert [r.upstream_id for _, r in again.messages] == ["b"]
+    assert await consumer.take(2) == {}
     await consumer.ack(first["a"])
     assert (await consumer.counts()).num_ack_pending == 1
 
