@@ -24,16 +24,15 @@ COLLECTIONS: Mapping[str, str] = {
 
 
 async def start_sync(api: AsyncClient, provider_url: str, name: str = "account", **fields: Any) -> Sync:
-    """A sync of the collections into a stream of its own, with no rate limit to speak of."""
+    """A sync of the collections into a stream of its own, with no rate limit to speak of, unless `fields` say so."""
     stream = await api.streams.create(slug=name)
     properties = {"kind": "stripe_key", "name": name, "secret": f"sk_test_{name}", "test": True}
     return await api.syncs.create(
         name=name,
         provider="stripe",
         stream_id=stream["id"],
-        collection_ids=list(COLLECTIONS),
         credential={"properties": {**properties, "base_url": provider_url}},
-        **({"rate_limit": {"allowed_requests": 100_000, "interval": 1}} | fields),
+        **({"collection_ids": list(COLLECTIONS), "rate_limit": {"allowed_requests": 100_000, "interval": 1}} | fields),
     )
 
 
