@@ -93,8 +93,8 @@ async def test_a_sync_runs_on_an_older_postgresql(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def primary_and_standby(folder: Path) -> AsyncIterator[tuple[EmbeddedPostgres, EmbeddedPostgres, str]]:
-    """A primary that answers a commit when its standby has it too, the standby, and a URL of both."""
+async def primary_and_standby(folder: Path) -> AsyncIterator[tuple[EmbeddedPostgres, str, str]]:
+    """A primary that answers a commit when its standby has it too, the URL of the standby, and one of both."""
     one, two = address(), address()
     primary = EmbeddedPostgres(folder / "primary", options={"listen_addresses": one})
     dsn = await primary.start()
@@ -109,9 +109,9 @@ async def primary_and_standby(folder: Path) -> AsyncIterator[tuple[EmbeddedPostg
         assert done.returncode == 0, done.stderr
         for socket in pgdata.glob(".s.PGSQL.*"):  # the embedded server's lies among its files
             socket.unlink()
-        await standby.start()
+        own = await standby.start()
         await _execute(dsn, "alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
-        yield primary, standby, f"postgresql://headrace@{one}:5432,{two}:5432/headrace?target_session_attrs=read-write"
+        yield primary, own, f"postgresql://headrace@{one}:5432,{two}:5432/headrace?target_session_attrs=read-write"
     finally:
         await asyncio.gather(primary.stop(), standby.stop())
 
@@ -149,7 +149,7 @@ async def test_a_standby_takes_the_place_of_a_primary_that_died(folder: Path) ->
             await complete(api, sync)
             seen = len(reader.seen)
             await _die(primary)
-            await _execute(standby._url("headrace"), "select pg_promote()")
+            await _execute(standby, "select pg_promote()")
 
             async def ready() -> bool:
                 async with httpx2.AsyncClient(timeout=10) as http:
