@@ -9,6 +9,7 @@ from typing import Self
 import orjson
 
 from headrace.engine.checkpoints import CheckpointKey, merge
+from headrace.engine.transport import ReadFailed
 from headrace.errors import ImplementationError
 from headrace.providers.kit import Cursor, Page
 from headrace.stream.items import CheckpointWrite, Item, Record
@@ -24,7 +25,7 @@ _MOST_BYTES = 1 << 20
 MOST_EMPTY = 10_000
 """So many pages in a row without an item, and with a next one, are taken for a next page that never ends."""
 
-MOST_RESTARTS = 3
+_MOST_RESTARTS = 3
 """How often in a row a window whose cursor died is read from its start before the reading counts as failed."""
 
 
@@ -110,15 +111,18 @@ class _Gathered:
 
 
 class CursorGuard:
-    """Holds a page function to the law that it moves on: a cursor that comes back is a next page that never ends."""
+    """Holds a page function to the law that it moves on: a cursor that comes back is a next page that never ends, and
+    so is a window whose cursors die again and again."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._given: set[int] = set()
         self._empty = 0
+        self._restarts = 0
 
     def check(self, page: Page) -> Cursor | None:
         """The cursor of the next page. Raises ImplementationError."""
+        self._restarts = 0
         if page.next is None:
             return None
         mark = hash(orjson.dumps(page.next, option=orjson.OPT_SORT_KEYS))
@@ -133,6 +137,14 @@ class CursorGuard:
         return page.next
 
     def restart(self) -> None:
-        """The window is read from its start again."""
+        """The window is read from its start again, or another one begins."""
         self._given.clear()
         self._empty = 0
+
+    def revive(self, cursor: Cursor | None, failed: ReadFailed) -> None:
+        """The page at `cursor` could not be read: where that is because the cursor died, the window is read from its
+        start again. Raises `failed` where it is not, and when it was so too often without a page in between."""
+        self._restarts += 1
+        if failed.fault.kind != "restart" or cursor is None or self._restarts > _MOST_RESTARTS:
+            raise failed
+        self.restart()

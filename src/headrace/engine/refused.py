@@ -16,7 +16,7 @@ from headrace.engine.checkpoints import Checkpoints, RefusedMark, decode, refuse
 from headrace.engine.fetching import WAITS
 from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
-from headrace.engine.paging import MOST_RESTARTS, CursorGuard
+from headrace.engine.paging import CursorGuard
 from headrace.engine.partitions import REFUSALS, partitions_of
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
@@ -139,18 +139,13 @@ class Refused:
         assert listing is not None
         context = session.context(session.access.provider.reads([collection.id]), partition)
         guard = CursorGuard(f"the listing of {collection.id}")
-        restarts = 0
         while True:
             try:
                 page = await session.read(listing.page(context, EVERYTHING, mark.cursor), Priority.BACKFILL)
             except ReadFailed as failed:
-                restarts += 1
-                if failed.fault.kind != "restart" or mark.cursor is None or restarts > MOST_RESTARTS:
-                    raise
+                guard.revive(mark.cursor, failed)
                 mark.cursor = None
-                guard.restart()
                 continue
-            restarts = 0
             mark.cursor = guard.check(page)
             done = mark.cursor is None
             row = _checkpoint(collection, partition, mark, remove=done)

@@ -12,7 +12,7 @@ from functools import partial
 from headrace.engine.checkpoints import SliceMark, slice_scope, write
 from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
-from headrace.engine.paging import MOST_RESTARTS, Behind, CursorGuard
+from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone
 from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.session import Session, Stopped
@@ -123,7 +123,6 @@ class Slices:
         speed = _Speed(mark.at or (mark.window.lo if oldest_first else mark.window.hi))
         guard = CursorGuard(f"the listing of {self._source.id}")
         cursor = mark.cursor
-        restarts = 0
         tally = Tally()
         async with Behind(partial(self._intake.take, origin=BACKFILL)) as behind:
             while True:
@@ -136,18 +135,14 @@ class Slices:
                     if is_refused(mark.partition, failed):
                         self._refused[number] = failed
                         return
-                    restarts += 1
-                    if failed.fault.kind != "restart" or cursor is None or restarts > MOST_RESTARTS:
-                        raise
+                    guard.revive(cursor, failed)
                     cursor = None
-                    guard.restart()
                     continue
                 cursor = guard.check(page)
                 if cursor is None:
                     last = [*self._with_page(page, tally.take()), self.write(number, mark, remove=True)]
                     await behind.put(page.items, last)
                     break
-                restarts = 0
                 mark.cursor, mark.at = cursor, self._position(page) or mark.at
                 speed.pages += 1
                 given = self._share(mark, speed)

@@ -21,7 +21,7 @@ from headrace.engine.confirm import confirm_deletes
 from headrace.engine.ingest import Load
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
-from headrace.engine.paging import MOST_RESTARTS, Behind, CursorGuard
+from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone, partitions_of
 from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.schedule import Tempo
@@ -160,7 +160,6 @@ class Sweep:
         origin = Origin(Priority.SWEEP, follow=True, sweep=mark.sweep_id)
         guard = CursorGuard(f"the listing of {self._source.id}")
         refused: dict[str, ReadFailed] = {}
-        restarts = 0
         async with Behind(partial(self._intake.take, origin=origin)) as behind:
             while mark.partitions:
                 context = session.context(self._reads, mark.partitions[0])
@@ -176,13 +175,9 @@ class Sweep:
                         await self._pass_over(refused, failed)
                         guard.restart()
                         continue
-                    restarts += 1
-                    if failed.fault.kind != "restart" or mark.cursor is None or restarts > MOST_RESTARTS:
-                        raise
+                    guard.revive(mark.cursor, failed)
                     mark.cursor = None
-                    guard.restart()
                     continue
-                restarts = 0
                 mark.cursor = guard.check(page)
                 if mark.cursor is None:
                     mark.partitions.pop(0)

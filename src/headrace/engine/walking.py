@@ -6,7 +6,7 @@ from functools import partial
 from headrace.engine.checkpoints import Span, Walk
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
-from headrace.engine.paging import MOST_RESTARTS, Behind, CursorGuard
+from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone
 from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.session import Session
@@ -33,7 +33,6 @@ async def walk_through(
     """
     guard = CursorGuard(f"the page of {source.scope}")
     refused: dict[str, ReadFailed] = {}
-    restarts = 0
     if not walk.spans:  # a source of partitions that has none
         await intake.take([], rows(0), origin=origin)
     async with Behind(partial(intake.take, origin=origin)) as behind:
@@ -57,12 +56,9 @@ async def walk_through(
                     if not walk.spans:
                         await behind.put([], rows(0))
                     continue
-                restarts += 1
-                if failed.fault.kind != "restart" or walk.cursor is None or restarts > MOST_RESTARTS:
-                    raise
+                guard.revive(walk.cursor, failed)
                 walk.cursor, walk.read = None, 0
                 continue
-            restarts = 0
             _move(walk, source, page, guard)
             await behind.put(page.items, rows(len(page.items)))
             await session.pause(page)

@@ -67,7 +67,6 @@ async def locked(conn: Conn, key: Key, known: State | None, *, flushed: bool) ->
     End it with `commit`; left without, it is rolled back, and the state is not to be used again. What is committed is
     on the disk at once when `flushed`, else only after a `Flush`. Raises NotFound when the consumer was deleted.
     """
-    await _TURN.ready(conn)
     try:
         await _TURN.run(conn, [_BEGIN, *_unflushed(flushed=flushed), _TURN.call("lock", *_who(key))])
         yield await look(conn, key, known)
