@@ -5,7 +5,7 @@ that one does not keep back all that came beside it.
 import re
 import secrets
 
-from headrace.stream.codec import LARGEST
+from headrace.stream.codec import refusal
 from headrace.stream.items import Record
 
 DEEPEST = 800
@@ -37,14 +37,8 @@ def cut(document: bytes) -> bytes:
 
 def why_unfit(record: Record) -> str | None:
     """Why the record cannot be stored, in words; None: it can."""
-    raw = record.raw
-    if len(raw) > LARGEST:
-        return f"it has {len(raw)} bytes; a record may have {LARGEST}"
-    if _MARK in raw:
+    if (reason := refusal(record.raw)) is not None:
+        return f"it {reason}"
+    if _MARK in record.raw:
         return "it is nested deeper than can be read, which is about a thousand levels"
-    if not raw.isascii():
-        try:
-            raw.decode()
-        except UnicodeDecodeError as error:
-            return f"it is not UTF-8: {error.reason} at byte {error.start}"
     return None

@@ -112,19 +112,28 @@ def _decompressor(dictionary: Dictionary | None) -> zstandard.ZstdDecompressor:
     return decompressor
 
 
+def refusal(raw: bytes) -> str | None:
+    """Why a text cannot be stored whatever it says, as what follows its name in a sentence; None: its form may still
+    forbid it (`check`)."""
+    if len(raw) > LARGEST:
+        return f"has {len(raw)} bytes; a record may have {LARGEST}"
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            return f"is not UTF-8: {error.reason} at byte {error.start}"
+    return None
+
+
 def check(raw: bytes, what: str) -> None:
     """Refuse text that is not JSON in UTF-8: it is spliced into our answers as it stands.
 
     Raises ImplementationError naming `what`; a provider's broken answer should have been refused where it was read.
     """
-    if len(raw) > LARGEST:
-        raise ImplementationError(f"{what} has {len(raw)} bytes; a record may have {LARGEST}")
+    if (reason := refusal(raw)) is not None:
+        raise ImplementationError(f"{what} {reason}")
     try:
-        if not raw.isascii():
-            raw.decode()
         _whole.decode(raw)
-    except UnicodeDecodeError as error:
-        raise ImplementationError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from None
     except (msgspec.DecodeError, RecursionError):
         _check_slowly(raw, what)
 
