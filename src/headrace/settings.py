@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lease_ttl_s: float = 8.0
     """A worker whose heartbeat is older has lost its syncs."""
+    provider_quiet_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    """A provider that sends no byte for so long is given up and asked again."""
+    provider_total_s: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    """So long at the most an answer of a provider may take from the request to its last byte."""
 
     @field_validator("limits_override")
     @classmethod

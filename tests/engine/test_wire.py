@@ -9,7 +9,6 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from headrace.engine import wire as module
 from headrace.engine.wire import MOST_BYTES, AnswerTooLarge, Wire
 from headrace.http import Request
 
@@ -46,7 +45,7 @@ Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def asked(serve: Serve) -> AsyncIterator[tuple[Wire, URL]]:
+async def asked(serve: Serve, **spans: float) -> AsyncIterator[tuple[Wire, URL]]:
     """A wire, and the address of a server that answers so; a server that would go on for ever is told to stop."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -63,7 +62,7 @@ async def asked(serve: Serve) -> AsyncIterator[tuple[Wire, URL]]:
             writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    wire = Wire()
+    wire = Wire(**spans)
     try:
         yield wire, URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/things")
     finally:
@@ -98,16 +97,18 @@ async def test_an_answer_that_never_ends_is_given_up() -> None:
     async with asked(serve) as (wire, url):
         with pytest.raises(TimeoutError):
             await wire.send(Request("/things"), url, private=True, total_s=0.5)
+    async with asked(serve, total_s=0.5) as (wire, url):
+        for total_s in (None, 60.0):
+            with pytest.raises(TimeoutError):
+                await wire.send(Request("/things"), url, private=True, total_s=total_s)
 
 
-async def test_a_server_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_QUIET_S", 0.5)
-
+async def test_a_server_that_falls_silent_is_given_up() -> None:
     async def serve(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{")
         await writer.drain()
         await asyncio.Event().wait()
 
-    async with asked(serve) as (wire, url):
+    async with asked(serve, quiet_s=0.5) as (wire, url):
         with pytest.raises(TimeoutError):
             await wire.send(Request("/things"), url, private=True)

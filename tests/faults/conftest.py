@@ -12,7 +12,7 @@ from headrace.testing.processes import ServeProcess
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(template_url: str) -> AsyncIterator[AsyncClient]:
     """A client of a server process with a database of its own."""
-    settings = {"limits_override": "none"}
+    settings = {"limits_override": "none", "provider_quiet_s": "4"}
     async with empty_database(template_url) as url, ServeProcess(database_url=url, settings=settings) as server:
         await server.ready()
         async with AsyncClient(server.url, server.token) as client:

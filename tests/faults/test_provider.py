@@ -50,6 +50,7 @@ ANSWERS = (
     Trouble("answers cut short", "truncated_json", options={"times": 4, "skip": 3}),
     Trouble("answers that are no JSON", "invalid_json", options={"times": 3, "skip": 3}),
     Trouble("HTML error pages with status 200", "html", options={"times": 3, "skip": 3}),
+    Trouble("answers that never come", "hang", "/v1/c*", {"times": 2, "skip": 1}),
     Trouble("slow answers", "slow", options={"probability": 0.3, "delay_s": 0.5}),
     Trouble("redirects to a foreign host", "redirect", options={"times": 1, "skip": 5}, asks=True),
     Trouble("permissions that come and go", "forbidden", "/v1/charges*", {"times": 2, "skip": 1}, asks=True),
@@ -237,18 +238,6 @@ async def test_a_log_that_does_not_reach_back_leads_to_a_fresh_backfill_and_swee
         await eventually(begun_anew, 90)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(600)
-async def test_an_answer_that_never_comes_is_asked_for_again(api: AsyncClient) -> None:
-    """Nothing tells a dead connection from a slow one but time: a minute without a byte."""
-    async with account(Fault.of("hang", path="/v1/c*", times=2, skip=1)) as provider:
-        sync = await synced(api, provider)
-        await eventually(lambda: _is_backfilled(api, sync), 300)
-        assert provider.faults.struck("hang") == 2
-        change(provider)
-        await equal_in_the_end(api, sync, provider)
-
-
 @pytest.mark.parametrize(
     ("kind", "options"),
     [("deep", {"probability": 0.04, "depth": 5_000}), ("huge", {"probability": 0.01, "bytes": 17_000_000})],
@@ -294,7 +283,3 @@ async def test_a_record_that_cannot_be_stored_is_set_aside_while_the_rest_goes_o
             assert struck(provider, kind) > met
             assert (await customers())["records"] == RECORDS["customers"]
         await api.syncs.delete(sync["id"])
-
-
-async def _is_backfilled(api: AsyncClient, sync: Sync) -> bool:
-    return (await api.syncs.get(sync["id"]))["initial_backfill_completed_at"] is not None

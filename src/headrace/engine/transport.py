@@ -30,9 +30,9 @@ from headrace.engine.pace import Blocked, Pace, Priority
 from headrace.engine.repeats import Repeats
 from headrace.engine.retry import backoff_s
 from headrace.engine.tokens import NoToken, Tokens
-from headrace.engine.unfit import cut
+from headrace.engine.unfit import legible
 from headrace.engine.urls import is_base, requested, with_query
-from headrace.engine.verdicts import LONGEST_MESSAGE, TOO_DEEP, broken, never_sent, verdict
+from headrace.engine.verdicts import ILLEGIBLE, LONGEST_MESSAGE, TOO_DEEP, broken, never_sent, verdict
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
 from headrace.errors import HeadraceError, ProviderFailed
 from headrace.http import Request, Response
@@ -95,7 +95,7 @@ class Transport:
         self._clock = db.clock
         self._pace = pace
         self._reload = reload
-        self._wire = Wire()
+        self._wire = Wire(quiet_s=settings.provider_quiet_s, total_s=settings.provider_total_s)
         self._clocks = AccountClocks(db)
         self._health = CredentialHealth(db)
         self._repeats = Repeats(db.clock)
@@ -226,8 +226,8 @@ class _Call:
         except _BROKEN as error:
             return _Try(fault=self.scrubbed(broken(error)), unsent=never_sent(error))
         fault = verdict(access.provider, request, response)
-        if fault is TOO_DEEP:
-            response = replace(response, body=cut(response.body))
+        if fault in ILLEGIBLE:
+            response = replace(response, body=legible(response.body))
             fault = verdict(access.provider, request, response)
         refused = fault is not None and fault.kind in ("rate", "quota")
         until = await self._t._pace.learn(access, request, response, attempt, refused=refused)

@@ -14,9 +14,9 @@ from headrace.egress import connector
 from headrace.http import Request
 
 MOST_BYTES = 64 * 1024 * 1024
+QUIET_S = 60.0
+TOTAL_S = 300.0
 _CONNECT_S = 10.0
-_QUIET_S = 60.0
-_TOTAL_S = 300.0
 _IDLE_S = 30.0
 _NAMES_KEPT_S = 60
 _MOST_CONNECTIONS = 256
@@ -39,19 +39,26 @@ class Answer:
 class Wire:
     """Two pools of connections: to public addresses, and to any for credentials with a development `base_url`.
 
-    No cookies, no redirects, no proxies from the environment. A call is given 10 s to connect, 60 s without a byte and
-    300 s in all.
+    No cookies, no redirects, no proxies from the environment. A call is given 10 s to connect, `quiet_s` without a byte
+    and `total_s` in all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet_s: float = QUIET_S, total_s: float = TOTAL_S) -> None:
+        self._quiet_s = quiet_s
+        self._total_s = total_s
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    async def send(self, request: Request, url: URL, *, private: bool, total_s: float = _TOTAL_S) -> Answer:
-        """Send `request` to `url` (its query included) and read the answer to its end.
+    async def send(self, request: Request, url: URL, *, private: bool, total_s: float | None = None) -> Answer:
+        """Send `request` to `url` (its query included) and read the answer to its end, within `total_s` where this one
+        is given less than others.
 
         Raises what aiohttp raises, TimeoutError, and AnswerTooLarge. When it is cancelled the connection is closed.
         """
-        timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S, sock_read=_QUIET_S)
+        timeout = aiohttp.ClientTimeout(
+            total=self._total_s if total_s is None else min(total_s, self._total_s),
+            sock_connect=_CONNECT_S,
+            sock_read=self._quiet_s,
+        )
         async with self._session(private).request(
             request.method, url, headers=request.headers, data=request.body, timeout=timeout, allow_redirects=False
         ) as response:
