@@ -12,7 +12,7 @@ help:
 	@echo "make soak    the tests that take minutes each: long outages, kills, plays of the laws"
 	@echo "make lint    the first three of the tests"
 	@echo "make bench   the benchmarks, with their goals (QUICK=1: small ones)"
-	@echo "make bench-peers  the same work done by others, side by side (QUICK=1: small; ARGS=\"--records 20000\")"
+	@echo "make bench-peers  the same work done by others, side by side (QUICK=1: small; ARGS=\"--series NAME\" goes on where it was cut off)"
 	@echo "make lock    renew the lock files from pyproject.toml"
 	@echo "make clean   take away what make and the tests have made"
 

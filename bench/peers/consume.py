@@ -26,6 +26,14 @@ COLLECTIONS = {"stripe:customer": "customers"}
 CASES = [(batch, workers) for batch in (1, 10, 100, 1000) for workers in (1, 4, 16)]
 
 
+def row(batch: int, workers: int) -> str:
+    """The name of a case in the table."""
+    return f"batch {batch:,}, {workers} workers"
+
+
+ROWS = [row(*case) for case in CASES]
+
+
 async def consumed(records: int, rounds: int, seconds: float) -> AsyncIterator[Result]:
     """A row for each batch and number of workers, each rate taken over so many seconds, or to the end of the stream."""
     async with stand(records, of=COLLECTIONS.values()) as here:
@@ -53,7 +61,7 @@ async def consumed(records: int, rounds: int, seconds: float) -> AsyncIterator[R
                             "table, PostgreSQL's protocol": direct,
                             "JetStream, its protocol": nats_rate,
                         }
-                        yield Result(SCENARIO, f"batch {batch:,}, {workers} workers", rates)
+                        yield Result(SCENARIO, row(batch, workers), rates)
 
 
 async def _ours(here: Stand, stream_id: str, batch: int, workers: int, seconds: float) -> float:

@@ -9,8 +9,10 @@ import asyncio
 import math
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from bench.load import consume
 from bench.peers.ground import Database, Ground, database, ground
@@ -22,41 +24,60 @@ from bench.peers.scenarios import judge
 SCENARIO = "growth"
 HEADING = "How Headrace's cost grows"
 SIZES = (10_000, 100_000, 1_000_000)
+CONSUMED = "consumed"
+_EVERY_S = 30.0
+
+
+def row(size: int, point: str) -> str:
+    """The name of a point in the table."""
+    return f"{size:,} records, {point}"
 
 
 async def grown(shared: Database, sizes: Sequence[int]) -> AsyncIterator[Result]:
-    """A row for each size: records in all, half customers and half invoices."""
+    """Three rows for each size (records in all, half customers and half invoices): what it took until the first load
+    was complete, until all was read again, and until a consumer was at the end, and what is on the disk then."""
     for size in sizes:
         async with ground(shared, size // 2, size // 2) as there:
             peer = Headrace(there)
             try:
-                yield await _taken(there, peer, size)
+                await peer.open()  # what it takes to begin is no part of what grows
+                yield Result(SCENARIO, row(size, "first load"), await _taken(there, peer, size, _read(peer)))
+                yield Result(SCENARIO, row(size, "read again"), await _taken(there, peer, size, _read(peer)))
+                figures = await _taken(there, peer, size, _to_the_end(peer))
+                print("    every object is compared with the provider's", flush=True)
+                yield Result(SCENARIO, row(size, CONSUMED), figures, str(await judge(peer)))
             finally:
                 await peer.close()
 
 
-async def _taken(there: Ground, peer: Headrace, size: int) -> Result:
-    await peer.open()  # what it takes to begin is no part of what grows
-    figures: dict[str, float] = {}
-    for name in ("first load", "read again"):
-        async with Watch(peer.pids) as watch:
-            began, busy = time.perf_counter(), peer.busy_s()
-            await peer.start()
-            await peer.done()
-            _note(figures, name, size, time.perf_counter() - began, peer.busy_s() - busy)
-        figures[f"{name}, peak MB"] = watch.most / 1e6
-    figures["bytes on disk a record"] = await there.database.size(there.database_name) / size
+async def _taken(there: Ground, peer: Headrace, size: int, work: Coroutine[Any, Any, None]) -> dict[str, float]:
+    """What this work takes, told by the record; how far it is is printed meanwhile."""
     async with Watch(peer.pids) as watch:
-        began, busy = time.perf_counter(), peer.busy_s()
-        await _to_the_end(peer)
-        _note(figures, "consumed", size, time.perf_counter() - began, peer.busy_s() - busy)
-    figures["consumed, peak MB"] = watch.most / 1e6
-    return Result(SCENARIO, f"{size:,} records", figures, str(await judge(peer)))
+        began, busy, database = time.perf_counter(), peer.busy_s(), there.database.busy_s()
+        telling = asyncio.create_task(_tell(there, watch))
+        await work
+        telling.cancel()
+        seconds, busy, database = time.perf_counter() - began, peer.busy_s() - busy, there.database.busy_s() - database
+    return {
+        "s per million": seconds / size * 1e6,
+        "CPU s per million": busy / size * 1e6,
+        "PostgreSQL's CPU s per million": database / size * 1e6,
+        "peak MB": watch.most / 1e6,
+        "bytes on disk a record": await there.database.size(there.database_name) / size,
+    }
 
 
-def _note(figures: dict[str, float], name: str, records: int, seconds: float, busy_s: float) -> None:
-    figures[f"{name}, s per million"] = seconds / records * 1e6
-    figures[f"{name}, CPU s per million"] = busy_s / records * 1e6
+async def _tell(there: Ground, watch: Watch) -> None:
+    for turn in count(1):
+        await asyncio.sleep(_EVERY_S)
+        requests, held = await there.provider.requests(), await there.database.size(there.database_name)
+        done = f"{requests:,} requests so far, {held / 1e9:.2f} GB on disk, {watch.most / 1e6:.0f} MB at most"
+        print(f"    after {turn * _EVERY_S:.0f} s: {done}", flush=True)
+
+
+async def _read(peer: Headrace) -> None:
+    await peer.start()
+    await peer.done()
 
 
 async def _to_the_end(peer: Headrace) -> None:
@@ -73,7 +94,10 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
         async with database(Path(folder)) as shared:
             sizes = (2_000, 10_000) if chosen.quick else chosen.sizes
-            results = [result async for result in grown(shared, sizes)]
+            results = []
+            async for result in grown(shared, sizes):
+                results.append(result)
+                print(tables([result], {SCENARIO: HEADING}), flush=True)
     print(tables(results, {SCENARIO: HEADING}))
 
 

@@ -20,13 +20,19 @@ class Result:
     failed: str = ""
 
 
-def tables(results: Iterable[Result], headings: Mapping[str, str]) -> str:
+def tables(results: Iterable[Result], headings: Mapping[str, str], origins: Mapping[str, str] | None = None) -> str:
     """A table for each scenario, in the order of `headings` (title by scenario), a row for each peer: the median of
-    each figure over the runs, how many they were, and every verdict that was given."""
+    each figure over the runs, how many they were, and every verdict that was given; below it of when the scenario's
+    rounds are, where `origins` tells it."""
     by_scenario: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         by_scenario[result.scenario][result.peer].append(result)
-    made = [_table(headings[name], by_scenario[name]) for name in headings if name in by_scenario]
+    made = []
+    for name in headings:
+        if name in by_scenario:
+            made.append(_table(headings[name], by_scenario[name]))
+            if origins and name in origins:
+                made.append(f"Rounds: {origins[name]}.")
     return "\n\n".join(made) + "\n"
 
 

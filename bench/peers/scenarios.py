@@ -3,7 +3,7 @@ is right."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,24 +100,24 @@ async def _first_request(peer: Peer, asked: int) -> tuple[float, float, float]:
     return time.perf_counter(), peer.busy_s(), peer.ground.database.busy_s()
 
 
-async def load_and_change(database: Database, make: Make, size: Size, scenarios: set[str]) -> list[Result]:
-    """The first load, a second run over the same, and then changes: on one ground."""
-    results: list[Result] = []
+async def load_and_change(database: Database, make: Make, size: Size, scenarios: set[str]) -> AsyncIterator[Result]:
+    """The first load, a second run over the same, and then changes: on one ground. Gives what is in `scenarios`."""
     async with ground(database, size.each, size.each) as there:
         peer = make(there)
         try:
             for scenario in (FIRST, AGAIN):
                 if scenario == FIRST or scenario in scenarios:
                     figures = await _measured(peer, size, of_all=scenario == FIRST)
-                    verdict = str(await judge(peer)) if peer.keeps else ""
-                    results.append(Result(scenario, peer.name, figures, verdict))
+                    if scenario in scenarios:
+                        verdict = str(await judge(peer)) if peer.keeps else ""
+                        yield Result(scenario, peer.name, figures, verdict)
             if (scenario := CHANGED) in scenarios:
-                results.append(await _changed(peer, size))
+                yield await _changed(peer, size)
         except Failed as error:
-            results.append(Result(scenario, peer.name, failed=str(error)))
+            # A load that failed leaves nothing to be looked at in what was to follow it.
+            yield Result(scenario if scenario in scenarios else min(scenarios), peer.name, failed=str(error))
         finally:
             await peer.close()
-    return [result for result in results if result.scenario in scenarios]
 
 
 Wanted = dict[str, dict[str, dict[str, Any] | None]]
