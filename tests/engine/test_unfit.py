@@ -1,5 +1,6 @@
 """What cannot be stored is told apart from what came beside it."""
 
+import json
 from datetime import UTC, datetime
 
 import msgspec
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.engine.unfit import DEEPEST, cut, why_unfit
+from headrace.engine.unfit import DEEPEST, as_sent, cut, is_spelled, legible, spelled, why_unfit, why_unnamed
 from headrace.stream.codec import LARGEST
-from headrace.stream.items import Record
+from headrace.stream.items import Mention, Record
 
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -55,6 +56,21 @@ def test_rows_beside_a_deep_one_come_as_they_were_sent(rows: list[tuple[object, 
 def test_what_is_no_json_stays_none(broken: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(cut(broken), type=msgspec.Raw)
+
+
+@given(st.lists(st.text(st.characters() | st.sampled_from("\ud83d\ude00\\"), max_size=8), min_size=1, max_size=4))
+def test_rows_with_halves_of_surrogate_pairs_come_as_they_were_sent(texts: list[str]) -> None:
+    """Also beside whole pairs, and beside backslashes that only look like the beginning of an escape."""
+    rows = [json.dumps({"id": text, text: [text]}).encode() for text in texts]
+    read = msgspec.json.decode(legible(page(*rows)), type=dict[str, msgspec.Raw])
+    raws = [bytes(raw) for raw in msgspec.json.decode(read["data"], type=list[msgspec.Raw])]
+    assert [as_sent(raw) for raw in raws] == rows
+    for raw, text in zip(raws, texts, strict=True):
+        read_id = msgspec.json.decode(raw)["id"]
+        no_text = any("\ud800" <= character <= "\udfff" for character in json.loads(json.dumps(text)))
+        assert (why_unnamed(Mention("shop:order", read_id, AS_OF)) is not None) is no_text
+        assert (read_id == text) is not no_text or json.loads(json.dumps(text)) != text
+        assert is_spelled(spelled(read_id)) or not no_text
 
 
 def test_a_record_that_is_too_large_or_no_text_is_unfit() -> None:

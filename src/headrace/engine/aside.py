@@ -13,6 +13,7 @@ from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
+from headrace.engine.unfit import is_spelled
 from headrace.ids import record_id, record_namespace
 from headrace.stream.erase import erase
 from headrace.stream.items import Delete, Item, Record
@@ -92,6 +93,8 @@ class Aside:
     async def _read(self, row: asyncpg.Record) -> list[Item]:
         """What it is now; nothing when it was set aside again."""
         collection_id, upstream_id = row["collection_id"], row["upstream_id"]
+        if is_spelled(upstream_id):
+            return []  # nothing can be asked for by it: the next reading that meets it sets it aside anew
         if row["what"] == "children":
             return await self._children(collection_id, upstream_id)
         if not row["hint"] and not can_fetch(self._session.collection(collection_id), row["parent_id"]):

@@ -18,6 +18,7 @@ from headrace.db.pool import Conn, Pool
 from headrace.db.queries import load
 from headrace.engine.session import Session
 from headrace.ids import record_id, record_namespace, uuid7
+from headrace.stream.columns import text
 from headrace.stream.items import ChildSet, Delete
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ async def _going(
     namespace = record_namespace(fence.sync_id, collection_id)
     rows = await pool.fetch(HELD_OF, fence.stream_id, [record_id(namespace, delete.id) for delete in deletes])
     if sets:
-        parents = [one.parent for one in sets]
+        parents = [text(one.parent) for one in sets]
         rows += await pool.fetch(CHILDREN_OF, fence.stream_id, fence.sync_id, collection_id, parents)
     return sorted({row["record_id"] for row in rows})
 

@@ -8,6 +8,7 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.errors import Invalid, NotFound
 from headrace.stream.append import append_within
+from headrace.stream.columns import meant
 from headrace.stream.items import Batch, Delete, Fence
 
 SQL = load(__package__, "confirm.sql")
@@ -35,13 +36,14 @@ async def confirm_deletes(conn: Conn, sync: Sync, collection_id: str, sweep_id: 
     deletes = [
         Delete(
             collection_id,
-            row["upstream_id"],
+            name,
             held["held_at"],
             row["version"],
             parent=row["parent_id"],
             partition=row["partition"],
         )
         for row in rows
+        for name in meant(row["upstream_id"])
     ]
     fence = Fence(sync.stream_id, sync.id, epoch["epoch"], epoch["revision"])
     appended = await append_within(conn, fence, Batch(deletes=deletes), {}, now)

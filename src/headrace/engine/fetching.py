@@ -11,6 +11,7 @@ from headrace.engine.pace import Priority
 from headrace.engine.paging import CursorGuard
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
+from headrace.engine.unfit import is_spelled, spelled
 from headrace.errors import ImplementationError
 from headrace.providers.kit import Collection, Cursor, FaultClass, Hint, Look, Probe
 from headrace.stream.items import Item, Mention, Record
@@ -131,8 +132,9 @@ class Fetcher:
         session = self._session
         fence, now = session.fence, session.now()
         due = until + (now - session.provider_now())
+        key, parent = spelled(mention.id), None if mention.parent is None else spelled(mention.parent)
         await session.services.db.ingest.execute(
-            PUT_OFF, fence.stream_id, fence.sync_id, mention.collection, mention.id, mention.parent, due, now
+            PUT_OFF, fence.stream_id, fence.sync_id, mention.collection, key, parent, due, now
         )
         self._due(due)
 
@@ -157,7 +159,8 @@ class Fetcher:
         time after a longer while."""
         session, fence, now = self._session, self._session.fence, self._session.now()
         log.warning("set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what=what, reason=reason)
-        again = what == "children" or can_fetch(session.collection(collection_id), parent)
+        key, parent = spelled(key), None if parent is None else spelled(parent)
+        again = not is_spelled(key) and (what == "children" or can_fetch(session.collection(collection_id), parent))
         due = await session.services.db.ingest.fetchval(
             SET_ASIDE,
             fence.stream_id,

@@ -18,7 +18,7 @@ from headrace.engine.memory import Memory
 from headrace.engine.pace import Priority
 from headrace.engine.session import Session
 from headrace.engine.sources import embedded_below
-from headrace.engine.unfit import why_unfit
+from headrace.engine.unfit import as_sent, why_unfit, why_unnamed
 from headrace.providers.kit import Collection
 from headrace.stream.incoming import identify
 from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record
@@ -62,8 +62,8 @@ class Sorted:
     parents: list[Record] = field(default_factory=list)
     """Records, wanted or not, with children that are read again when they change."""
     aged: list[Record] = field(default_factory=list)
-    unfit: list[tuple[Record, str]] = field(default_factory=list)
-    """Records that cannot be stored, and why."""
+    unfit: list[tuple[Record | Mention, str]] = field(default_factory=list)
+    """Records that cannot be stored, or asked for, and why."""
 
     def add(self, more: "Sorted") -> None:
         self.records += more.records
@@ -153,10 +153,10 @@ class Intake:
 
     async def _put_aside(self, page: Sorted, origin: Origin) -> None:
         """Note what cannot be stored, before the checkpoints say that it was read. A sweep has seen it all the same."""
-        for record, reason in page.unfit:
-            await self.fetcher.set_aside(record.collection, "record", record.id, record.parent, reason)
+        for item, reason in page.unfit:
+            await self.fetcher.set_aside(item.collection, "record", item.id, item.parent, reason)
         if origin.sweep is not None and page.unfit:
-            await self._see(origin.sweep, [record for record, _ in page.unfit])
+            await self._see(origin.sweep, [item for item, _ in page.unfit if isinstance(item, Record)])
 
     def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
         session, dependents = self._session, self._dependents
@@ -164,13 +164,18 @@ class Intake:
         cutoff, received = session.cutoff(), session.provider_now()
         page = Sorted()
         for item in items:
+            unfit = None if isinstance(item, ChildSet) else why_unnamed(item)
             if isinstance(item, Mention):
-                if item.collection in self._telling:
+                if item.collection in self._telling and unfit is not None:
+                    page.unfit.append((item, unfit))
+                elif item.collection in self._telling:
                     page.mentions.append(item)
                 continue
             if item.slack:
                 item.slack = _bounded(item, received)
-            unfit = why_unfit(item) if isinstance(item, Record) else None
+            if isinstance(item, Record):
+                item.raw = as_sent(item.raw)
+                unfit = unfit or why_unfit(item)
             if isinstance(item, Record) and item.collection in dependents and unfit is None:
                 page.parents.append(item)
             if item.collection not in wanted:
@@ -180,7 +185,8 @@ class Intake:
             elif self._passed_over(item, origin):
                 continue
             elif isinstance(item, Delete):
-                page.deletes.append(item)
+                if unfit is None:
+                    page.deletes.append(item)
             elif cutoff is not None and too_old(item, cutoff, changing=origin.changing):
                 page.aged.append(item)
             elif unfit is not None:

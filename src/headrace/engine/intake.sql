@@ -10,12 +10,6 @@ select stream_id, $2, record_id from records
 where stream_id = $1 and record_id = any ($3::uuid[]) and sync_id = $4
 on conflict do nothing
 
--- name: children_held
--- How many children of each parent are held.
-select parent_id, count(*) as held from records
-where stream_id = $1 and sync_id = $2 and collection_id = $3 and parent_id = any ($4::text[]) and not deleted
-group by parent_id
-
 -- name: set_aside
 -- A record, or the children of one parent, that could not be read: tried again after a minute, then twice as long each
 -- time, up to a day: the moments are given as $9, since the data plane computes with no time zone. Returns when.

@@ -27,8 +27,9 @@ from headrace.engine.refused import is_refused, leave_out
 from headrace.engine.schedule import Tempo
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
-from headrace.ids import uuid7
+from headrace.ids import record_id, record_namespace, uuid7
 from headrace.providers.kit import EVERYTHING, Collection, Listing
+from headrace.stream.columns import meant
 from headrace.stream.items import CheckpointWrite, Delete, Item, Record
 from headrace.stream.read import get_record
 
@@ -296,17 +297,25 @@ class Sweep:
             last = rows[-1]["record_id"]
             if not missed.asked:
                 # Absent from two whole passes: the moment for which that speaks is the beginning of the sweep.
-                gone: list[Item] = [_gone(member.id, row, self.mark.began) for row in rows]
+                gone: list[Item] = [_gone(member.id, self._named(member, row), row, self.mark.began) for row in rows]
             elif member.fetch is not None:
-                keys = [(member.id, row["upstream_id"], row["parent_id"]) for row in rows]
+                keys = [(member.id, self._named(member, row), row["parent_id"]) for row in rows]
                 gone = await self._intake.fetcher.fetch(keys, Priority.SWEEP)
             else:
                 gone = await self._probed(member, rows, missed.partitions or {})
-            versions = {row["upstream_id"]: row["version"] for row in rows}
+            versions = {self._named(member, row): row["version"] for row in rows}
             for item in gone:
                 if isinstance(item, Delete) and not item.version:
                     item.version = versions.get(item.id, 0)
             await self._intake.take(gone, [], origin=GONE)
+
+    def _named(self, member: Collection, row: Any) -> str:
+        """The provider's id of a candidate."""
+        if "%00" not in row["upstream_id"]:
+            return str(row["upstream_id"])
+        namespace = record_namespace(self._session.fence.sync_id, member.id)
+        names = [name for name in meant(row["upstream_id"]) if record_id(namespace, name) == row["record_id"]]
+        return names[0] if names else str(row["upstream_id"])
 
     async def _probed(self, member: Collection, rows: list[Any], partitions: Mapping[str, str]) -> list[Item]:
         """The deletes of those that are gone where their addresses lead. `partitions`: what theirs are called now."""
@@ -316,7 +325,7 @@ class Sweep:
             for row in rows:
                 held = await get_record(conn, [self._session.fence.stream_id], row["record_id"])
                 if held is not None:
-                    records.append(_record(member.id, row, held[1].data, partitions))
+                    records.append(_record(member.id, self._named(member, row), row, held[1].data, partitions))
         return await self._intake.fetcher.probe(member.probe, records)
 
     async def _close(self) -> None:
@@ -367,18 +376,16 @@ class Sweep:
 GONE = Origin(Priority.SWEEP)
 
 
-def _gone(collection_id: str, row: Any, as_of: datetime) -> Delete:
+def _gone(collection_id: str, name: str, row: Any, as_of: datetime) -> Delete:
     """A delete that wins over the picture held, whose version it carries, and over nothing later."""
-    return Delete(
-        collection_id, row["upstream_id"], as_of, row["version"], parent=row["parent_id"], partition=row["partition"]
-    )
+    return Delete(collection_id, name, as_of, row["version"], parent=row["parent_id"], partition=row["partition"])
 
 
-def _record(collection_id: str, row: Any, raw: bytes, partitions: Mapping[str, str]) -> Record:
+def _record(collection_id: str, name: str, row: Any, raw: bytes, partitions: Mapping[str, str]) -> Record:
     """What is held of it, for its connector to read: in its partition as that is called now."""
     return Record(
         collection_id,
-        row["upstream_id"],
+        name,
         raw,
         row["as_of"],
         version=row["version"],

@@ -6,14 +6,38 @@ import re
 import secrets
 
 from headrace.stream.codec import refusal
-from headrace.stream.items import Record
+from headrace.stream.columns import text
+from headrace.stream.items import Delete, Mention, Record
 
 DEEPEST = 800
 """So many levels of a document are left in it. The parsers take about a thousand, less what the stack holds."""
 
 _MARK = secrets.token_hex(16).encode()
 """What stands in the place of what was cut away; made anew by each process, so that no provider can send it."""
+_PAIR_OR_HALF = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_HALF_PUT_AWAY = re.compile(_MARK + rb"(u[0-9a-fA-F]{4})")
+_MARK_IN_TEXT = _MARK.decode()
+_ESCAPED = re.compile(r"%00|%ud[89a-f][0-9a-f]{2}", re.IGNORECASE)
 _BRACKET_OR_STRING = re.compile(rb'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def legible(document: bytes) -> bytes:
+    """A JSON document as the parsers take it: with what lies too deep cut away, and with a mark in the place of each
+    half of a surrogate pair, which JSON's grammar allows (RFC 8259 §8.2) and they refuse. `as_sent` undoes the latter
+    in the record that has it. What is no JSON stays none."""
+    return cut(_PAIR_OR_HALF.sub(_put_away, document))
+
+
+def _put_away(escape: re.Match[bytes]) -> bytes:
+    half: bytes | None = escape.group(1)
+    return escape.group() if half is None else _MARK + half
+
+
+def as_sent(raw: bytes) -> bytes:
+    """A record's text of a document that was made legible, as the provider sent it."""
+    return _HALF_PUT_AWAY.sub(rb"\\\1", raw) if _MARK in raw else raw
 
 
 def cut(document: bytes) -> bytes:
@@ -42,3 +66,20 @@ def why_unfit(record: Record) -> str | None:
     if _MARK in record.raw:
         return "it is nested deeper than can be read, which is about a thousand levels"
     return None
+
+
+def why_unnamed(item: Record | Delete | Mention) -> str | None:
+    """Why nothing can be held under the item's id, or its parent's, in words; None: it can."""
+    if _MARK_IN_TEXT in item.id or (item.parent is not None and _MARK_IN_TEXT in item.parent):
+        return "its id holds half of a surrogate pair, which is no character"
+    return None
+
+
+def spelled(name: str) -> str:
+    """An id as it is noted: with what no text column holds spelled out."""
+    return text(name).replace(f"{_MARK_IN_TEXT}u", "%u")
+
+
+def is_spelled(name: str) -> bool:
+    """Whether a noted id may be another than the provider's, so that it is not asked for by it."""
+    return _ESCAPED.search(name) is not None

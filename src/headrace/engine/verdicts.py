@@ -5,6 +5,7 @@ are no JSON where JSON was asked for, and the words in which they are told.
 """
 
 import asyncio
+import re
 
 import aiohttp
 import msgspec
@@ -20,19 +21,24 @@ log = structlog.get_logger(__name__)
 LONGEST_MESSAGE = 500
 _OTHER_FORMATS = ("csv", "xml", "octet-stream", "ndjson", "jsonl", "zip", "gzip")
 _NO_BODY = (204, 205, 304)
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 TOO_DEEP = Fault("config", "an answer is nested deeper than can be read, which is about a thousand levels")
-"""What lies too deep is cut away then (`unfit.cut`); this is the fault of an answer that cannot be read even so."""
+HALF_PAIR = Fault("transient", "an answer is not whole: it is no valid JSON")
+"""Of JSON that the parsers refuse, perhaps for half of a surrogate pair in it."""
+ILLEGIBLE = (TOO_DEEP, HALF_PAIR)
+"""The answer is made legible then (`unfit.legible`); these are the faults of one that cannot be read even so."""
 
 
 def verdict(provider: Provider, request: Request, response: Response) -> Fault | None:
     """The fault of an answer; None: it goes to the connector. A status named in `accept` always does, when its body
-    can be read; HTML, an empty body or broken JSON with a good status is transient, whatever the status says."""
+    can be read (or whatever its body is, with `any_body`); HTML, an empty body or broken JSON with a good status is transient, whatever the status says."""
     wanted = response.status in request.accept
     try:
-        if (wanted or response.status < 300) and not _readable(request, response):
-            return Fault("transient", _unreadable(response))
+        legible = wanted and request.any_body
+        if (wanted or response.status < 300) and not legible and not _readable(request, response):
+            return HALF_PAIR if _HALF.search(response.body) else Fault("transient", _unreadable(response))
     except RecursionError:
         return TOO_DEEP
     if wanted:

@@ -108,13 +108,14 @@ async def _children_gone(conn: Conn, fence: Fence, batch: Batch) -> list[Delete]
         gone += [
             Delete(
                 children.collection,
-                row["upstream_id"],
+                name,
                 children.as_of,
                 parent=children.parent,
                 partition=row["partition"],
                 slack=children.slack,
             )
             for row in rows
+            for name in columns.meant(row["upstream_id"])
         ]
     return gone
 

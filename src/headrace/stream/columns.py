@@ -19,6 +19,11 @@ def text(value: str) -> str:
     return value.replace("\0", "%00") if "\0" in value else value
 
 
+def meant(value: str) -> set[str]:
+    """The ids for which what stands in a text column may stand."""
+    return {value, value.replace("%00", "\0")}
+
+
 def _text(value: str | None) -> str | None:
     return None if value is None else text(value)
 

@@ -11,6 +11,7 @@ from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.ids import record_id, record_namespace
 from headrace.stream.codec import PLAIN, WITH_DICTIONARY, Dictionary, dict_id, unpack
+from headrace.stream.columns import meant
 from headrace.stream.dictionaries import named, read_again
 
 _SQL = load(__package__, "read.sql")
@@ -125,7 +126,7 @@ async def _named(
 ) -> list[Any]:
     """A record's id follows from the provider's: there is one for each sync and collection that may hold it. Both reads
     see one moment: between two of them a first record might be stored below the number that the reader goes on from."""
-    names = {upstream_id, upstream_id.replace("%00", "\0")}  # as it may stand in the log, and as it was
+    names = meant(upstream_id)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         pairs = await conn.fetch(_PAIRS, page[0], *held_by, _MOST_PAIRS)
         ids = [record_id(record_namespace(*pair), name) for pair in pairs for name in names]
