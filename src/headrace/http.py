@@ -11,6 +11,9 @@ import orjson
 T = TypeVar("T")
 Query = tuple[tuple[str, str], ...]
 
+TOO_LARGE = 413
+"""The status of a response that stands for an answer larger than is read; it has no body. See `Request.accept`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -18,8 +21,9 @@ class Request:
 
     `url` is a path under the provider's base (`/v1/customers`) or an absolute URL, whose host must be one of the
     provider's. `limit_class` is the endpoint class for the pace, `cost` its weight there. `accept` are statuses beyond
-    2xx that the connector reads itself (404 for a fetch, 304). `anonymous` sends no credential (a signed file URL).
-    `safe` says that it may be repeated when its outcome is unknown.
+    2xx that the connector reads itself (404 for a fetch, 304), as long as their body is JSON; with `any_body` whatever
+    it is: the connector then tells by more than the status what was meant. `anonymous` sends no credential (a signed
+    file URL). `safe` says that it may be repeated when its outcome is unknown.
     """
 
     url: str
@@ -30,6 +34,7 @@ class Request:
     limit_class: str = "all"
     cost: float = 1.0
     accept: tuple[int, ...] = ()
+    any_body: bool = False
     anonymous: bool = False
     safe: bool = True
 
