@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 from stream_consumer import Consumer, Process
-from stream_log import Log, delete, record
+from stream_log import Log, at, delete, record
 
 from headrace.errors import BadRequest, NotFound
 from headrace.stream import lifecycle as streams
 from headrace.stream import retention
-from headrace.stream.consumers import Dispatcher, lifecycle, storage
+from headrace.stream.consumers import Dispatcher, lifecycle, pending, storage
 from headrace.stream.consumers.storage import Key
 
 
@@ -449,6 +449,31 @@ async def test_num_pending_is_exact_up_to_ten_thousand(log: Log, consumer: Consu
         if left == 4500:
             await log.append(*(record(f"{n}", 5) for n in range(100)), *(record(f"{n}", 5) for n in range(9000, 9100)))
             left += 100
+
+
+@pytest.mark.parametrize("exact_up_to", [pending.EXACT_UP_TO, 2])
+async def test_num_pending_is_less_by_what_a_purge_took(
+    log: Log, consumer: Consumer, monkeypatch: pytest.MonkeyPatch, exact_up_to: int
+) -> None:
+    monkeypatch.setattr(pending, "EXACT_UP_TO", exact_up_to)
+    await log.append(*(record(f"{n}", collection=f"test:{'gone' if n > 5 else 'kept'}") for n in range(10)))
+    await consumer.take(1)
+    await log.purge("test:gone")
+    assert (await consumer.next(1)).num_pending == 4
+    await log.append(*(record(f"{n}", 5, collection="test:later") for n in range(3)))
+    await log.purge("test:kept")
+    assert (await consumer.next(1)).num_pending == 2
+
+
+async def test_num_pending_is_less_by_what_has_grown_too_old(log: Log, consumer: Consumer) -> None:
+    await log.append(*(record(f"{n}", created=at(n)) for n in range(10)))
+    await consumer.take(1)
+    await retention.age_out(log.db, log.fence, at(7), 100, retention.AgeWalk())
+    assert (await consumer.next(1)).num_pending == 2
+    await log.append(delete("8", 20), delete("9", 20), *(record(f"new{n}") for n in range(3)))
+    assert (await consumer.next(1)).num_pending == 4
+    await retention.drop_deleted(log.db, log.fence, log.db.clock.now() + timedelta(hours=1), 100, retention.AgeWalk())
+    assert (await consumer.next(1)).num_pending == 1
 
 
 async def test_two_processes_serve_one_consumer(log: Log, consumer: Consumer, other_process: Process) -> None:

@@ -59,7 +59,7 @@ def steps_of(chance: Random, number: int) -> list[tuple[str, Any]]:
         "delete": lambda: chance.choice(IDS),
         "next": lambda: chance.randint(1, 5),
         "pass time": lambda: chance.choice([5.0, 20.0, 31.0]),
-        "purge": lambda: chance.random() < 0.5,
+        "purge": lambda: (chance.choice([None, THINGS, OTHERS]), chance.random() < 0.5),
         "reset": lambda: chance.choice(["all", "new"]),
         "filter": lambda: chance.choice(["*", THINGS]),
         "room": lambda: chance.choice([1, 2, ROOM]),
@@ -172,7 +172,7 @@ async def act(model: Model, hand: Consumer, clock: MovedClock, what: str, given_
         model.replayed |= {id_ for id_ in model.dead if id_ not in model.out}
         model.dead.clear()
     elif what == "purge":
-        await purge(model, hand, rows=given_)
+        await purge(model, hand, *given_)
     elif what == "reset":
         await hand.reset(given_)
         model.void()
@@ -200,16 +200,17 @@ def collection(id_: str) -> str:
     return THINGS if id_.startswith("r") else OTHERS
 
 
-async def purge(model: Model, hand: Consumer, *, rows: bool) -> None:
-    """All records go, at once for every reader; their rows with `rows` too, else some time later."""
-    await hand.log.purge()
+async def purge(model: Model, hand: Consumer, of: str | None, rows: bool) -> None:
+    """All records, or those of one collection, go at once for every reader; their rows with `rows` too, else later."""
+    await hand.log.purge(of)
     while rows and await retention.purge_chunk(hand.log.db, hand.log.stream_id):
         pass
-    model.newest.clear()
-    model.taken.clear()
-    model.dead.clear()
-    model.replayed.clear()
-    model.passed.clear()
+    for id_ in IDS:
+        if of in (None, collection(id_)):
+            for known in (model.newest, model.taken, model.dead):
+                known.pop(id_, None)
+            model.replayed.discard(id_)
+            model.passed.discard(id_)
 
 
 async def note_numbers(model: Model, hand: Consumer) -> None:

@@ -10,6 +10,7 @@ from stream_log import Log, delete, record
 
 from headrace.stream import lifecycle, retention
 from headrace.stream.append import append_within
+from headrace.stream.consumers import pending
 from headrace.stream.consumers.lifecycle import dead_letters
 from headrace.stream.events import partitions, reading
 from headrace.stream.events.changes import old_values
@@ -201,6 +202,17 @@ async def test_events_go_a_day_at_a_time_and_what_was_not_delivered_is_counted(l
     assert (counts.num_pending, counts.num_lost) == (0, 4)
     await log.append(record("r1", 2))
     assert [each.event for _, each in (await consumer.next(10)).messages] == ["updated"]  # type: ignore[union-attr]
+
+
+async def test_num_pending_is_less_by_the_events_that_went(
+    log: Log, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "EXACT_UP_TO", 2)
+    await log.append(*(record(f"old{n}") for n in range(10)))
+    await consumer.take(1)
+    await expire(log)
+    await log.append(*(record(f"new{n}") for n in range(3)))
+    assert (await consumer.next(1)).num_pending == 2
 
 
 async def test_what_waits_behind_a_message_counts_as_lost_too(log: Log, consumer: Consumer) -> None:

@@ -47,8 +47,8 @@ select event_days from stream_locks where stream_id = $1 for update
 
 -- name: take_numbers
 -- The next $2 numbers: up to the head that comes back. A statement of its own, after the lock, to see the last head.
-insert into stream_heads (stream_id, head, appended_at)
-select $1, h.head + $2, greatest(h.appended_at, $3)
+insert into stream_heads (stream_id, head, appended_at, removals)
+select $1, h.head + $2, greatest(h.appended_at, $3), h.removals
 from stream_heads h where h.stream_id = $1
 order by h.head desc
 limit 1

@@ -18,6 +18,7 @@ _BUMP_REVISION = _SQL.bump_revision
 _DELETE_EPOCH = _SQL.delete_epoch
 _LOCK_STREAM = _SQL.lock_stream
 _READ_HEAD = _SQL.read_head
+_TELL_REMOVAL = _SQL.tell_removal
 _CREATE_PURGE = _SQL.create_purge
 _COUNT_VISIBLE = _SQL.count_visible
 _DROP_STREAM = (
@@ -88,6 +89,13 @@ async def purge(conn: Conn, stream_id: UUID, sync_id: UUID, collection_id: str |
     return int(visible)
 
 
+async def tell_removal(conn: Conn, stream_id: UUID, now: datetime) -> None:
+    """Let consumers count anew what waits: from the commit on, records are gone. Takes the stream's lock, so it comes
+    last."""
+    await conn.execute(_LOCK_STREAM, stream_id)
+    await conn.execute(_TELL_REMOVAL, stream_id, now)
+
+
 async def _begin_purge(
     conn: Conn, stream_id: UUID, sync_id: UUID, collection_id: str | None, cause: str, now: datetime
 ) -> None:
@@ -95,4 +103,5 @@ async def _begin_purge(
     await conn.execute(_LOCK_STREAM, stream_id)
     head = await conn.fetchval(_READ_HEAD, stream_id)
     await conn.execute(_CREATE_PURGE, stream_id, uuid7(), sync_id, collection_id, head or 0, cause, now)
+    await conn.execute(_TELL_REMOVAL, stream_id, now)
     await counts.forget(conn, stream_id, sync_id, collection_id)

@@ -32,6 +32,14 @@ select 1 from stream_locks where stream_id = $1 for update
 -- name: read_head
 select head from stream_heads where stream_id = $1 order by head desc limit 1
 
+-- name: tell_removal
+-- Records are taken away: a number that no record gets tells it to those who count what waits. Under the stream's lock.
+insert into stream_heads (stream_id, head, appended_at, removals)
+select $1, h.head + 1, greatest(h.appended_at, $2), h.removals + 1
+from stream_heads h where h.stream_id = $1
+order by h.head desc
+limit 1
+
 -- name: create_purge
 insert into purges (stream_id, purge_id, sync_id, collection_id, up_to, cause, requested_at)
 values ($1, $2, $3, $4, $5, $6, $7)

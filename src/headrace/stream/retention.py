@@ -1,7 +1,7 @@
 """What leaves the log: purges, records that are too old, deleted ones kept long enough, values that are past.
 
 Everything goes in chunks, by key, so that no step holds a lock for long (`portions.py`). Each function does one chunk;
-call it until it returns 0. None of it gives a number or a message: readers see less, and no consumer is told.
+call it until it returns 0. None of it gives a message: readers see less, and a consumer counts anew what waits.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from uuid import UUID
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced
-from headrace.stream import counts
+from headrace.stream import counts, lifecycle
 from headrace.stream.items import Fence
 
 _SQL = load(__package__, "retention.sql")
@@ -156,6 +156,7 @@ async def _remove(
             living = Counter(row["collection_id"] for row in gone if row["counted"])
             await counts.add(conn, fence.stream_id, fence.sync_id, {each: -count for each, count in living.items()})
             await _drop_dead_letters(conn, fence.stream_id, rows)
+            await lifecycle.tell_removal(conn, fence.stream_id, db.clock.now())
     if rows:
         walk.since = rows[-1]["moment"]
     return len(rows)

@@ -5,8 +5,8 @@
 select v.record_id, v.sync_id, v.collection_id, v.upstream_id, v.updated_idx, v.deleted, v.upstream_created_at,
   v.upstream_updated_at, v.inserted_at, v.event, v.appended_at, v.changes, v.codec,
   case when v.total <= $5 then v.data end as data,
-  h.head, v.total
-from (select g.head from stream_heads g where g.stream_id = $1 order by g.head desc limit 1) h
+  h.head, h.removals, v.total
+from (select g.head, g.removals from stream_heads g where g.stream_id = $1 order by g.head desc limit 1) h
 left join (
   select w.*, sum(w.size) over (order by w.updated_idx rows unbounded preceding) as total
   from (

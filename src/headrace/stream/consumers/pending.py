@@ -6,13 +6,14 @@ from datetime import datetime
 from headrace.clock import steady
 from headrace.db.pool import Conn
 from headrace.db.queries import load
-from headrace.stream.consumers.source import source_of
+from headrace.stream.consumers.source import Head, source_of
 from headrace.stream.consumers.state import Settings, State
 from headrace.stream.consumers.storage import Key
 from headrace.stream.consumers.turn import Taken
 
 _SQL = load(__package__, "turn.sql")
 _READ_HEAD = _SQL.read_head
+_COUNT_LOSSES = _SQL.count_losses
 
 EXACT_UP_TO = 10_000
 COUNTED_UP_TO = 100_000
@@ -50,13 +51,14 @@ class Estimate:
     """The count of new messages kept from turn to turn, so that a long backlog is not counted at each receive.
 
     Appends only add to what lies past the position (a record that changes goes to the end, and stays past it), so the
-    count less what was passed never says too much but for a purge, which the next turn that finds nothing puts right.
-    A turn that had no room does not look for anything: after it the count is made anew.
+    count less what was passed never says too much until something is taken away: by a purge, by age, or, of events,
+    with their day. Then it is made anew, as it is after a turn that had no room and looked for nothing.
     """
 
     def __init__(self) -> None:
         self._position = -1
-        self._head = -1
+        self._head = Head(-1, 0)
+        self._losses = 0
         self._new = 0
         self._exact = False
         self._held_back = 0
@@ -67,25 +69,29 @@ class Estimate:
         """What waits after a turn (None: at a look) that left this state."""
         head = taken.head if taken is not None else None
         if head is None:
-            head = int(await conn.fetchval(_READ_HEAD, key.stream_id) or 0)
+            head = Head(*(await conn.fetchrow(_READ_HEAD, key.stream_id) or (0, 0)))
         state.ripen(now)
         if state.settings != self._settings:  # other filters, another kind, or moved by a reset
             self._position, self._settings = -1, state.settings
-        if state.position >= head:
+        if state.position >= head.number:
             self._new, self._held_back, self._exact = 0, 0, True
         else:
             self._new, sure = self._kept(state, head, taken)
-            if not sure:
+            losses = (
+                int(await conn.fetchval(_COUNT_LOSSES, key.stream_id, key.consumer_id)) if state.settings.every else 0
+            )
+            if not sure or (head.removals, losses) != (self._head.removals, self._losses):
                 began = steady()
                 self._new, self._held_back = await _count_new(conn, key, state)
                 self._exact = self._new < COUNTED_UP_TO
+                self._losses = losses
                 seconds = steady() - began
                 if seconds > _DEAR_S:  # a filter that lets little of much through
                     self._dear_until = steady() + 20 * seconds
         self._position, self._head = state.position, head
         return _pending(state, self._new)
 
-    def _kept(self, state: State, head: int, taken: Taken | None) -> tuple[int, bool]:
+    def _kept(self, state: State, head: Head, taken: Taken | None) -> tuple[int, bool]:
         """The count of before less what was passed since, and whether it may be given."""
         if self._position == state.position:
             kept = self._new

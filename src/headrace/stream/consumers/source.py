@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from headrace.db.pool import Conn
@@ -19,12 +19,19 @@ MOST_NUMBER = 2**53 - 1
 Entry: TypeAlias = StoredRecord | StoredEvent
 
 
+class Head(NamedTuple):
+    """The stream's last number, and how often records had been taken away by then."""
+
+    number: int
+    removals: int
+
+
 @dataclass(slots=True)
 class Window:
     """Entries past a position, packed, of `size` bytes of data. `heavy`: more follow, but of more bytes than there was
     room for."""
 
-    head: int
+    head: Head
     entries: Sequence[Entry]
     size: int
     heavy: bool
@@ -68,12 +75,12 @@ class Source(ABC):
         `left` bytes."""
         filters = state.settings.filters.parameters()
         rows = await conn.fetch(self._read_new, stream_id, after, up_to, limit, left, *filters)
-        head, total = rows[0]["head"], rows[-1]["total"]
+        head, total = Head(rows[0]["head"], rows[0]["removals"]), rows[-1]["total"]
         if total is None:
             return Window(head, [], 0, heavy=False)
         fitting = rows if total <= left else list(takewhile(lambda row: row["data"] is not None, rows))
         size = fitting[-1]["total"] if fitting else 0
-        entries = self.entries(fitting, beside=2)
+        entries = self.entries(fitting, beside=3)
         await attach(conn, stream_id, entries)
         return Window(head, entries, size, heavy=len(fitting) < len(rows))
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.stream.consumers import storage
-from headrace.stream.consumers.source import Due, Entry, source_of
+from headrace.stream.consumers.source import Due, Entry, Head, source_of
 from headrace.stream.consumers.state import Settle, State
 from headrace.stream.consumers.storage import Key
 from headrace.stream.read import MOST_BYTES
@@ -38,7 +38,7 @@ class Taken:
     position_before: int
     answers: list[list[Entry]]
     passed: int = 0
-    head: int | None = None
+    head: Head | None = None
     """The stream's head as it was seen, None when no new messages were looked for."""
     overtaken: bool = False
     """Whether another process has taken a turn since the state was known."""
@@ -54,7 +54,7 @@ class _Scan:
     position: int
     size: int
     passed: int
-    head: int | None
+    head: Head | None
 
 
 async def take_turn(
@@ -225,8 +225,8 @@ async def _scan(conn: Conn, key: Key, state: State, most: int, left: int) -> _Sc
         if window.heavy or len(fresh) >= most:
             break
         if len(window.entries) < limit:  # all of the window was seen
-            scan.position = max(scan.position, min(window.head, upper))
-        if scan.position >= window.head:
+            scan.position = max(scan.position, min(window.head.number, upper))
+        if scan.position >= window.head.number:
             break
         size = min(4 * size, _LAST_WINDOW)
     scan.fresh = list(fresh.values())

@@ -51,7 +51,11 @@ from deliveries where stream_id = $1 and consumer_id = $2 and group_id >= $3
 order by group_id
 
 -- name: read_head
-select head from stream_heads where stream_id = $1 order by head desc limit 1
+select head, removals from stream_heads where stream_id = $1 order by head desc limit 1
+
+-- name: count_losses
+-- On how many days events went that the consumer had not been given.
+select count(*) from event_losses where stream_id = $1 and consumer_id = $2
 
 -- name: insert_group
 insert into deliveries (stream_id, consumer_id, group_id, turn, handed_out, due_at, record_ids, idxs, counts, nacks, waiting)
