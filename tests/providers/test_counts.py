@@ -1,14 +1,17 @@
 """What a provider tells of how much there is equals what reading it then takes, request for request."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from headrace.engine.tally import Tally
+from headrace.http import Request, Response
 from headrace.providers.github import GITHUB
 from headrace.providers.hubspot import HUBSPOT
-from headrace.providers.kit import EVERYTHING, Cursor, PageFunction, Provider, Record, Total
+from headrace.providers.kit import EVERYTHING, Context, Counting, Cursor, PageFunction, Provider, Record, Total
 from headrace.providers.salesforce import SALESFORCE
 from headrace.testing.driver import Driver
 from headrace.testing.github import GithubServer
@@ -16,6 +19,8 @@ from headrace.testing.github.catalog import RESOURCES
 from headrace.testing.hubspot import HubspotServer
 from headrace.testing.reader import Reader
 from headrace.testing.salesforce import SalesforceServer
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 async def told_and_taken(
@@ -102,6 +107,35 @@ async def test_of_a_list_by_cursors_github_tells_nothing_that_is_more_than_a_row
             [partition] = await driver.partitions(collection.partitions)
             context = driver.context([collection.id], partition)
             assert await driver.run(collection.listing.count(context, EVERYTHING)) is None
+
+
+@pytest.mark.parametrize(("shown", "second", "told"), [(0, 0, 0), (1, 0, 1), (1, 1, None), (7, 0, 7), (30, 0, None)])
+def test_of_a_server_without_link_headers_github_tells_what_one_page_can_tell(
+    shown: int, second: int, told: int | None
+) -> None:
+    """One row may be all that there is, as at GitHub, or all that was asked for: the second page tells."""
+
+    def respond(request: Request) -> Response:
+        rows = second if dict(request.query).get("page") == "2" else shown
+        return Response(200, orjson.dumps([{"id": key} for key in range(rows)]), NOW)
+
+    collection = GITHUB.collection("github:milestone")
+    assert collection is not None
+    assert collection.listing is not None
+    assert collection.listing.count is not None
+    context = Context({}, NOW, frozenset({collection.id}), "7/the-mill/wheel")
+    total = counted(collection.listing.count(context, EVERYTHING), respond)
+    assert (None if total is None else total.records) == told
+
+
+def counted(steps: Counting, respond: Callable[[Request], Response]) -> Total | None:
+    try:
+        request = next(steps)
+        while True:
+            request = steps.send(respond(request))
+    except StopIteration as end:
+        total: Total | None = end.value
+        return total
 
 
 def by_cursors(key: str) -> bool:

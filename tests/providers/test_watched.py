@@ -1,6 +1,6 @@
 """Short lists are read whole when their validators changed, and cost nothing while they have not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -9,7 +9,7 @@ import pytest
 
 from headrace.errors import ImplementationError
 from headrace.http import Request, Response
-from headrace.providers.kit import EVERYTHING, ChildSet, Context, Cursor, Feed, Item, Partitions, Record
+from headrace.providers.kit import EVERYTHING, ChildSet, Context, Cursor, Faulted, Feed, Item, Partitions, Record
 from headrace.providers.kit.checks import drive, through_json
 from headrace.providers.kit.rows import Reader
 from headrace.providers.kit.watched import Watched, watch
@@ -56,7 +56,7 @@ def watched(reader: Reader, name: str) -> Watched:
         made.parent = partition
         return made
 
-    return Watched(reader.collection, lambda partition: Request(f"/{partition}/{name}"), record, size=2)
+    return Watched(reader.collection, lambda partition: Request(f"/{partition}/{name}"), record, full=(2,))
 
 
 def halls(*names: str) -> Partitions:
@@ -170,3 +170,25 @@ def test_partitions_come_and_go() -> None:
 def test_a_feed_without_lists_is_refused() -> None:
     with pytest.raises(ImplementationError, match="watches nothing"):
         watch("none", [], None)
+
+
+def unpaged(rows: int, link: str = "") -> Callable[[Request], Response]:
+    """A server that shows the same rows whatever page it is asked for."""
+    body = orjson.dumps([{"id": key} for key in range(rows)])
+    return lambda request: Response(200, body, NOW, {"etag": "1"} | ({"link": link} if link else {}), request.url)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_server_without_pages_shows_the_whole_list_at_once(rows: int) -> None:
+    """A page that is full (two rows) is followed by the same one again, which ends the list."""
+    only = watch("lists", [watched(SACK, "sacks")], halls("a"))
+    page, asked = drive(only.page(CTX, EVERYTHING, None), unpaged(rows))
+    assert sets(page.items) == {("mill:sack", "a"): {str(key) for key in range(rows)}}
+    assert len([item for item in page.items if isinstance(item, Record)]) == rows
+    assert len(asked) == (2 if rows == 2 else 1)
+
+
+def test_a_list_that_links_on_from_a_page_shown_again_is_a_fault_and_deletes_nothing() -> None:
+    only = watch("lists", [watched(SACK, "sacks")], halls("a"))
+    with pytest.raises(Faulted, match="the same again"):
+        drive(only.page(CTX, EVERYTHING, None), unpaged(2, '</a/sacks?page=2>; rel="next"'))

@@ -19,7 +19,7 @@ from headrace.providers.github.account import (
 from headrace.providers.github.children import Below
 from headrace.providers.github.counts import counted
 from headrace.providers.github.lists import Rowed, by_birth, newest, since
-from headrace.providers.github.places import CONDITIONAL, key_of, path_in, team_path
+from headrace.providers.github.places import CONDITIONAL, LARGEST_PAGE, UNASKED_PAGE, key_of, path_in, team_path
 from headrace.providers.github.schemas import schema_of
 from headrace.providers.kit import (
     Canon,
@@ -178,7 +178,8 @@ def _name(listed: Rowed) -> str:
 
 
 def _watched(listed: Rowed) -> Watched:
-    return Watched(listed.reader.collection, listed.request, listed.record, rows=listed.rows)
+    full = (LARGEST_PAGE, UNASKED_PAGE)
+    return Watched(listed.reader.collection, listed.request, listed.record, rows=listed.rows, full=full)
 
 
 def _short(listed: Rowed, partitions: Partitions) -> Collection:

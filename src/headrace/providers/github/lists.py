@@ -15,9 +15,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from headrace.http import Request, Response
+from headrace.http import TOO_LARGE, Request, Response
 from headrace.providers.github.access import is_limited, message_of
-from headrace.providers.github.places import CORE, get, key_of, path_of
+from headrace.providers.github.places import CORE, UNASKED_PAGE, get, key_of, path_of
 from headrace.providers.github.standing import at
 from headrace.providers.kit import (
     Context,
@@ -33,11 +33,11 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
-from headrace.providers.kit.pagers import at_url, next_link
+from headrace.providers.kit.pagers import at_url, next_link, stuck
 from headrace.providers.kit.rows import Body, Path, Reader, decoded
 
 REFUSALS = (403, 404, 409, 410, 451)
-TOO_LONG = (502, 504)
+TOO_MUCH = (502, 504, TOO_LARGE)
 SMALLEST = 25
 SECOND = timedelta(seconds=1)
 
@@ -50,13 +50,13 @@ def read(
 ) -> Generator[Request, Response, Rows]:
     """The page of `begin`, or the one that the cursor of the page before leads to. A list that is refused for what the
     repository is (empty, without issues, out of sight by now) has no rows and is `gone`; raises Faulted where a
-    permission is missing. A page that takes GitHub too long (502, 504) is asked for in halves: the first of them comes,
-    and leads on in its own size."""
+    permission is missing. A page that takes GitHub too long (502, 504), or is larger than is read, is asked for in
+    halves: the first of them comes, and leads on in its own size."""
     request = begin_at(begin, cursor)
     while True:
         smaller = _half(request)
-        response = yield replace(request, accept=REFUSALS if smaller is None else (*REFUSALS, *TOO_LONG))
-        if smaller is None or response.status not in TOO_LONG:
+        response = yield replace(request, accept=REFUSALS if smaller is None else (*REFUSALS, *TOO_MUCH))
+        if smaller is None or response.status not in TOO_MUCH:
             break
         request = smaller
     if response.status >= 300:
@@ -99,6 +99,7 @@ def following(
     The Link header says so. Its path is followed as it is, which may be another one (`/repositories/{id}/…`); its host
     is not: credentials stay where they belong. What a server behind a proxy writes without a host is meant from where
     the answer came. Where no Link header came at all, a list that is `numbered` goes on after a page that is full.
+    Raises Faulted where the link leads to the page that it came with: such a list would never end.
     """
     header = response.headers.get("link", "")
     url = next_link(header)
@@ -106,16 +107,21 @@ def following(
         return _numbered(request, response, rows, cursor) if numbered and not header else None
     parts = urlsplit(urljoin(response.url, url))
     prefix = urlsplit(str(ctx.properties.get("base_url") or "")).path.rstrip("/")
-    return {"url": f"{parts.path.removeprefix(prefix)}?{parts.query}"}
+    after = {"url": f"{parts.path.removeprefix(prefix)}?{parts.query}"}
+    if at_url(request, after["url"]) == request:
+        raise stuck("its Link header names the page itself as the next one")
+    return after
 
 
 def _numbered(request: Request, response: Response, rows: int, cursor: Cursor | None) -> Cursor | None:
-    """The next number, after a page that has all the rows that were asked for. GitHub sends no Link header where one
-    page holds everything: a list of just so many rows costs it another request, of an empty page. A server that has no
-    pages at all shows the same one again, which the cursor knows by what was `shown` before, and that is the end."""
+    """The next number, after a page that has all the rows that were asked for, or that come where `per_page` is not
+    heeded. GitHub sends no Link header where one page holds everything: a list of just so many rows costs it another
+    request, of an empty page. A server that has no pages at all shows the same one again, which the cursor knows by
+    what was `shown` before, and that is the end."""
     asked = dict(request.query)
     number, shown = asked.get("page", "1"), sha256(response.body).hexdigest()[:16]
-    if asked.get("per_page") != str(rows) or not number.isdecimal() or (cursor or {}).get("shown") == shown:
+    full = str(rows) == asked.get("per_page") or rows == UNASKED_PAGE
+    if not full or not number.isdecimal() or (cursor or {}).get("shown") == shown:
         return None
     asked["page"] = str(int(number) + 1)
     return {"url": f"{request.url}?{urlencode(asked)}", "shown": shown}

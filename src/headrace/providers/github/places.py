@@ -17,6 +17,8 @@ CORE = "core"
 """The limit class of what the hourly budget counts: all requests but conditional ones that are answered 304."""
 CONDITIONAL = "conditional"
 LARGEST_PAGE = 100
+UNASKED_PAGE = 30
+"""What a page holds where `per_page` is not heeded: GitHub's default."""
 SIZE = ("per_page", str(LARGEST_PAGE))
 
 

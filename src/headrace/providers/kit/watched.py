@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.errors import ImplementationError
 from headrace.http import Request, Response
-from headrace.providers.kit.pagers import next_link
+from headrace.providers.kit.pagers import next_link, stuck
 from headrace.providers.kit.readings import Context, Cursor, Feed, Page, Partitions, Steps, Window
 from headrace.providers.kit.rows import Body, Path, Raw, decoded
 from headrace.stream.items import ChildSet, Item, Record
@@ -28,9 +28,10 @@ Tags = list[str]
 class Watched:
     """One list.
 
-    `request(partition)` begins it; its pages are numbered from 1 by the parameter `page`, and `size` is the number of
-    rows asked for. `record(partition, row, as_of)` makes a Record whose parent is `key_of(partition)`. A list that is
-    refused is passed over: that it is, its collection's listing tells.
+    `request(partition)` begins it; its pages are numbered from 1 by the parameter `page`. `full` are the numbers of
+    rows after which another page may follow where no Link header says so. `record(partition, row, as_of)` makes a
+    Record whose parent is `key_of(partition)`. A list that is refused is passed over: that it is, its collection's
+    listing tells.
     """
 
     collection: str
@@ -38,7 +39,7 @@ class Watched:
     record: Callable[[str, Raw, datetime], Record]
     rows: Path | None = None
     page: str = "page"
-    size: int = 100
+    full: tuple[int, ...] = (100,)
 
 
 def watch(
@@ -149,19 +150,27 @@ class _Reading:
 
     def _whole(self, first: Response | None) -> Generator[Request, Response, tuple[list[Record], datetime] | None]:
         """All pages, and the moment of the first, which may have been read already; None where the list is refused. A
-        last page that is full is followed by an empty one, whose validator tells when a row is added to it."""
+        last page that is full is followed by an empty one, whose validator tells when a row is added to it. A server
+        that has no pages shows the same one again: that is the end, unless it links on from it."""
         self.tags = []
         records: list[Record] = []
+        before: list[str] = []
         response = first if first is not None else (yield self._plain(1))
         as_of = response.sent_at
         for number in range(2, _MOST_PAGES + 2):
             if response.status >= 300:
                 return None
-            rows = self._rows(response)
-            records += (self._watched.record(self._partition, row, as_of) for row in rows)
-            self.tags.append(response.headers.get("etag", ""))
-            if len(rows) < self._watched.size and not next_link(response.headers.get("link", "")):
+            read = [self._watched.record(self._partition, row, as_of) for row in self._rows(response)]
+            linked = next_link(response.headers.get("link", "")) is not None
+            if read and [record.id for record in read] == before:
+                if linked:
+                    raise stuck("its next page is the same again")
                 return records, as_of
+            records += read
+            self.tags.append(response.headers.get("etag", ""))
+            if len(read) not in self._watched.full and not linked:
+                return records, as_of
+            before = [record.id for record in read]
             response = yield self._plain(number)
         raise ImplementationError(f"{self._watched.collection} has more than {_MOST_PAGES} pages: too long to watch")
 
