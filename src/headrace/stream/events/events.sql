@@ -1,20 +1,11 @@
 -- name: read_old
--- What is held of records that are about to change: the numbers that were compared, and the payloads.
-select r.record_id, r.updated_idx, r.deleted, r.codec, r.data
+-- The payloads that are held of records that are about to change.
+select r.record_id, r.codec, r.data
 from unnest($2::uuid[]) u (record_id)
 cross join lateral (
-  select h.record_id, h.updated_idx, h.deleted, h.codec, h.data
+  select h.record_id, h.codec, h.data
   from records h where h.stream_id = $1 and h.record_id = u.record_id offset 0
 ) r
-
--- name: count_same
--- How many of the records still have the number that they were compared at.
-select count(*)
-from unnest($2::uuid[], $3::bigint[]) u (record_id, updated_idx)
-cross join lateral (
-  select h.updated_idx from records h where h.stream_id = $1 and h.record_id = u.record_id offset 0
-) r
-where r.updated_idx is not distinct from u.updated_idx
 
 -- name: insert_events
 -- One for each number that this append has given out, as the record then stands. The client says of which records

@@ -1,13 +1,13 @@
 """The events of an append, written in its own transaction.
 
 What an event shows of the record is copied in the database from the row that was just written. Only the old values of
-changed fields come from here; they are made before the transaction, of the very rows that the append then replaces.
+changed fields come from here. They are made before the transaction, of the very rows that the append then replaces: it
+writes over none that another has numbered since it compared them, and under no fence that let one be taken away.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from headrace.db.pool import Conn
@@ -19,37 +19,24 @@ from headrace.stream.items import Canon, Fence, Record
 
 _SQL = load(__package__, "events.sql")
 _READ_OLD = _SQL.read_old
-_COUNT_SAME = _SQL.count_same
 _INSERT_EVENTS = _SQL.insert_events
 _PLAIN = Canon()
 
 
-@dataclass(slots=True)
-class Drafts:
-    """`changes`: by record, the old values of what an update changes; of records that are new, or back, there is none.
-
-    `replaced` are (record id, number) of what was compared.
-    """
-
-    changes: dict[UUID, bytes] = field(default_factory=dict)
-    replaced: list[tuple[UUID, int]] = field(default_factory=list)
+Drafts: TypeAlias = dict[UUID, bytes]
+"""By record, the old values of what an update changes; of records that are new, or back, there are none."""
 
 
 async def draft(conn: Conn, fence: Fence, changes: Changes, canons: Mapping[str, Canon]) -> Drafts:
     """What is to be said of the upserts. Reads the held payloads of the records that change."""
-    drafts = Drafts()
     updates = {
         over.new.record_id: over for over in changes.upserts if over.held and not (over.creates or over.held.deleted)
     }
-    drafts.replaced = [
-        (over.new.record_id, over.held.updated_idx)
-        for over in changes.upserts
-        if over.held is not None and over.held.updated_idx is not None
-    ]
+    drafts: Drafts = {}
     for record_id, old in await _old(conn, fence, list(updates)) if updates else ():
         item = updates[record_id].new.item
         assert isinstance(item, Record)
-        drafts.changes[record_id] = old_values(old, item.raw, canons.get(item.collection, _PLAIN))
+        drafts[record_id] = old_values(old, item.raw, canons.get(item.collection, _PLAIN))
     return drafts
 
 
@@ -58,14 +45,6 @@ async def _old(conn: Conn, fence: Fence, record_ids: Sequence[UUID]) -> list[tup
     rows = await conn.fetch(_READ_OLD, fence.stream_id, record_ids)
     held = await texts(conn, fence.stream_id, [(row["codec"], row["data"]) for row in rows])
     return [(row["record_id"], text) for row, text in zip(rows, held, strict=True)]
-
-
-async def stands(conn: Conn, stream_id: UUID, drafts: Drafts) -> bool:
-    """Whether the rows that were compared are those that are held. Call it under the stream's lock."""
-    if not drafts.replaced:
-        return True
-    ids, numbers = zip(*drafts.replaced, strict=True)
-    return int(await conn.fetchval(_COUNT_SAME, stream_id, ids, numbers)) == len(drafts.replaced)
 
 
 async def write(
@@ -78,7 +57,7 @@ async def write(
     said: list[tuple[int, Any]] = [
         (number, old)
         for number, over in enumerate(changes.upserts, base + 1)
-        if (old := drafts.changes.get(over.new.record_id)) is not None
+        if (old := drafts.get(over.new.record_id)) is not None
     ]
     numbers, olds = [number for number, _ in said], [old for _, old in said]
     expires = expires_on(now, changes.event_days)
