@@ -186,6 +186,20 @@ async def test_one_record_that_cannot_be_stored_is_set_aside_and_tried_again(db:
             await held.until(lambda: held.copies(shop, ["order"]))
 
 
+async def test_a_page_that_is_too_large_to_be_read_is_named(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.engine.wire.MOST_BYTES", 5_000)
+    async with open_shop() as shop:
+        shop.put("tag", "large", text="x" * 6_000)
+        shop.put("order", "o1")
+        async with holding(db, shop, ["order", "tag"]) as held:
+            await held.start()
+            await held.until(lambda: status_is(held, "error"))
+            assert ["no smaller page" in note and "shop:tag" in note for note in (await held.health())["notes"]] == [
+                True
+            ]
+            await held.until(lambda: held.copies(shop, ["order"]))
+
+
 # ── the safety catch ──
 
 

@@ -103,7 +103,7 @@ async def test_what_is_set_aside_may_have_any_id(db: Database, key: str) -> None
             shop.put("order", "good", large=True, total=1)
 
             async def good_is_there() -> bool:
-                return (await held.copy("shop:order"))["good"] == shop.things["order"]["good"]
+                return bool((await held.copy("shop:order"))["good"] == shop.things["order"]["good"])
 
             await held.until(good_is_there)
             assert await aside(held, "order") == 1

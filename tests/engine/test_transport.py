@@ -24,7 +24,7 @@ from headrace.engine.retry import backoff_s
 from headrace.engine.transport import ReadFailed, Transport, Withdrawn
 from headrace.engine.wire import MOST_BYTES
 from headrace.errors import ProviderFailed
-from headrace.http import Request, Response
+from headrace.http import TOO_LARGE, Request, Response
 from headrace.ids import uuid7
 from headrace.providers.kit import Fault, Faulted, Refused
 from headrace.settings import Settings
@@ -244,6 +244,21 @@ async def test_an_answer_of_more_than_64_mib_is_not_read_to_its_end(transport: T
     async with scripted(zeros(MOST_BYTES + 2**21)) as server:
         failed = await failure(transport, access(provider(), server.url))
     assert failed.fault.kind == "split"
+
+
+async def test_a_connector_that_can_ask_for_less_is_told_that_an_answer_is_too_large(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.engine.wire.MOST_BYTES", 100)
+
+    def steps() -> Generator[Request, Response, int]:
+        response = yield Request("/v1/things", accept=(TOO_LARGE,))
+        assert response.status == TOO_LARGE
+        assert response.body == b""
+        return (yield Request("/v1/things", query=(("limit", "1"),))).status
+
+    async with scripted(answer(body="[" + "0," * 100 + "0]"), answer(body="[]")) as server:
+        assert await transport.run(access(provider(), server.url), None, steps(), Priority.BACKFILL) == 200
 
 
 async def test_a_large_answer_is_read(transport: Transport) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import ImplementationError
-from headrace.http import Request, Response
+from headrace.http import TOO_LARGE, Request, Response
 from headrace.providers.kit import EVERYTHING, Context, Faulted, Paged, Record, Rows, pages
 from headrace.providers.kit.checks import walk
 from headrace.providers.kit.pagers import (
@@ -221,6 +221,67 @@ def test_a_next_url_keeps_its_query_and_drops_that_of_the_first_page() -> None:
 )
 def test_link_headers_are_read_as_rfc_8288_writes_them(header: str, target: str | None) -> None:
     assert next_link(header) == target
+
+
+# ── answers that are larger than is read ──
+
+
+def at_most(rows: int, server: Server) -> Server:
+    """The server behind a reader that reads no answer of more rows."""
+
+    def serve(request: Request) -> Response:
+        response = server(request)
+        body = orjson.loads(response.body)
+        found = body.get("data", []) if isinstance(body, dict) else body
+        if len(found["things"]["nodes"] if isinstance(found, dict) else found) <= rows:
+            return response
+        assert TOO_LARGE in request.accept, "no smaller page is asked for"
+        return Response(TOO_LARGE, b"", NOW)
+
+    return serve
+
+
+def by_sized_token(ids: list[int], link: bool) -> Server:
+    def serve(request: Request) -> Response:
+        asked = query(request)
+        place, size = int(asked.get("cursor", "0")), int(asked["limit"])
+        end = place + size
+        more = end < len(ids)
+        if link:
+            url = f"/things?cursor={end}&limit={size}"
+            return answer(things(ids[place:end]), link=f'<{url}>; rel="next"' if more else "")
+        return answer({"data": things(ids[place:end]), "token": str(end) if more else None})
+
+    return serve
+
+
+@given(ROWS, st.integers(1, 3), st.sampled_from([1, 2, 4, 8]))
+def test_a_page_that_is_too_large_is_read_in_smaller_ones_every_row_once(ids: list[int], most: int, size: int) -> None:
+    most = min(most, size)
+    graph = Request("/graphql", "POST", body=b'{"query":"...","variables":{"kept":true}}')
+    for more in (True, False):
+        pager = LastId("after", ("limit", size), more="has_more" if more else None)
+        assert read_all(pager, at_most(most, by_last_id(ids, more))) == ids
+    for told in ("short", "empty", "more", "total"):
+        ends: dict[str, Any] = {told: told} if told in ("more", "total") else {"end": told}
+        assert read_all(Offset(("limit", size), **ends), at_most(most, by_offset(ids, 0, told))) == ids
+    for base in (0, 1):
+        for told in ("short", "empty"):
+            numbered = PageNumber(("per_page", size), first=base, end=told)  # type: ignore[arg-type]
+            assert read_all(numbered, at_most(most, by_page(ids, base, told))) == ids
+    token = Token("cursor", "token", size=("limit", size))
+    assert read_all(token, at_most(most, by_sized_token(ids, link=False))) == ids
+    linked = LinkHeader(("limit", size))
+    assert read_all(linked, at_most(most, by_sized_token(ids, link=True)), rows=None) == ids
+    nodes = connection("data.things", size)
+    assert read_all(nodes, at_most(most, by_connection(ids)), "data.things.nodes", graph) == ids
+
+
+def test_later_pages_of_which_nobody_knows_how_they_count_are_not_halved() -> None:
+    request = Request("/things", query=(("limit", "8"),))
+    assert LinkHeader(("limit", 8)).half(request, {"url": "https://api.example.com/things?page=2&limit=8"}) is None
+    assert PageNumber(("limit", 7), end="short").half(Request("/things", query=(("limit", "7"),)), None) is None
+    assert Token("cursor", "token").half(request, None) is None
 
 
 # ── what could never stop ──

@@ -35,7 +35,7 @@ from headrace.engine.urls import is_base, requested, with_query
 from headrace.engine.verdicts import ILLEGIBLE, LONGEST_MESSAGE, TOO_DEEP, broken, never_sent, verdict
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
 from headrace.errors import HeadraceError, ProviderFailed
-from headrace.http import Request, Response
+from headrace.http import TOO_LARGE, Request, Response
 from headrace.providers.kit import Fault, Faulted, retry_after_s
 from headrace.settings import Settings
 from headrace.vault.grants import ACCESS_TOKEN
@@ -54,7 +54,7 @@ _REFUSALS = 20
 _MOST_REDIRECTS = 5
 _LONGEST_WAIT_S = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
-_BROKEN = (aiohttp.ClientError, TimeoutError, ConnectionError, EgressRefused, AnswerTooLarge, ValueError)
+_BROKEN = (aiohttp.ClientError, TimeoutError, ConnectionError, EgressRefused, ValueError)
 
 
 class ReadFailed(ProviderFailed):
@@ -223,6 +223,10 @@ class _Call:
             return _Try(fault=self.scrubbed(none.fault), unsent=True)
         except Blocked as blocked:
             return _Try(fault=Fault("rate", blocked.summary), unsent=True, retry_at=blocked.until)
+        except AnswerTooLarge as error:
+            if TOO_LARGE in request.accept:
+                return _Try(Response(TOO_LARGE, b"", self._t.provider_now(access)))
+            return _Try(fault=broken(error))
         except _BROKEN as error:
             return _Try(fault=self.scrubbed(broken(error)), unsent=never_sent(error))
         fault = verdict(access.provider, request, response)

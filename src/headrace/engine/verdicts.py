@@ -33,7 +33,8 @@ ILLEGIBLE = (TOO_DEEP, HALF_PAIR)
 
 def verdict(provider: Provider, request: Request, response: Response) -> Fault | None:
     """The fault of an answer; None: it goes to the connector. A status named in `accept` always does, when its body
-    can be read (or whatever its body is, with `any_body`); HTML, an empty body or broken JSON with a good status is transient, whatever the status says."""
+    can be read (or whatever its body is, with `any_body`); HTML, an empty body or broken JSON with a good status is
+    transient, whatever the status says."""
     wanted = response.status in request.accept
     try:
         legible = wanted and request.any_body
@@ -57,7 +58,11 @@ def verdict(provider: Provider, request: Request, response: Response) -> Fault |
 def broken(error: BaseException) -> Fault:
     """The fault of an exchange that brought no answer."""
     if isinstance(error, AnswerTooLarge):
-        return Fault("split", f"the answer has more than {MOST_BYTES // 2**20} MiB")
+        return Fault(
+            "split",
+            f"an answer has more than {MOST_BYTES // 2**20} MiB, which is the most that is read, and no smaller page "
+            "can be asked for",
+        )
     refused = refusal(error)
     if refused is not None:
         return Fault("config", str(refused))

@@ -1,13 +1,13 @@
 """From a request, a paginator and a reader of rows to a page function: what most listings are."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from headrace.errors import ImplementationError
-from headrace.http import Request, Response
-from headrace.providers.kit.pagers import Pager
+from headrace.http import TOO_LARGE, Request, Response
+from headrace.providers.kit.pagers import Halving, Pager
 from headrace.providers.kit.readings import EVERYTHING, Context, Cursor, Page, PageFunction, Steps, Window
 from headrace.providers.kit.rows import Body, Raw, decoded
 from headrace.stream.items import Item
@@ -33,7 +33,8 @@ ReadItems = Callable[[Context, Rows], list[Item] | Generator[Request, Response, 
 class Paged:
     """A list at the provider: the request that begins it, how it goes on, where its rows are.
 
-    `expected` is the path of the number of all rows, where the provider tells it.
+    `expected` is the path of the number of all rows, where the provider tells it. A page whose answer is larger than is
+    read is asked for in halves, where its paginator can.
     """
 
     def __init__(
@@ -54,7 +55,12 @@ class Paged:
         """One page of it."""
         begin = self._request if isinstance(self._request, Request) else self._request(ctx, window)
         request = self._pager.first(begin) if cursor is None else self._pager.next(begin, cursor)
-        response = yield request
+        while True:
+            half = self._pager.half(request, cursor) if isinstance(self._pager, Halving) else None
+            response = yield request if half is None else replace(request, accept=(*request.accept, TOO_LARGE))
+            if half is None or response.status != TOO_LARGE:
+                break
+            request = half
         if response.status >= 300:
             return Rows([], response.sent_at, gone=True)
         answer = decoded(lambda: self._body.read(response))

@@ -6,12 +6,16 @@
 
 `told` names what a paginator has to be told of the body, for the `Body` that reads it. A page that says that more
 follows and gives no way to go on is a transient fault.
+
+Those that ask for pages of a size have a fourth verb, `half(request, cursor)`: the request of the first half of the
+page, for an answer that is larger than is read; None where it cannot be had. The list goes on in pages of that size,
+which the cursor keeps.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
 
 import orjson
@@ -36,18 +40,52 @@ class Pager(Protocol):
     def next(self, request: Request, cursor: Cursor) -> Request: ...
 
 
+@runtime_checkable
+class Halving(Pager, Protocol):
+    """A paginator that has the fourth verb."""
+
+    def half(self, request: Request, cursor: Cursor | None) -> Request | None: ...
+
+
 def stuck(why: str) -> Faulted:
     return Faulted(Fault("transient", f"the list cannot be read on: {why}"))
-
-
-def _with(request: Request, size: tuple[str, int] | None) -> Request:
-    return request if size is None else request.with_query((size[0], str(size[1])))
 
 
 def _sized(size: tuple[str, int] | None) -> tuple[str, int] | None:
     if size is not None and size[1] < 1:
         raise ImplementationError(f"a page of {size[1]} rows never ends: ask for at least one")
     return size
+
+
+class _Sized:
+    """What paginators share whose pages have a size (a parameter of the query, and the most rows), or the server's."""
+
+    def __init__(self, size: tuple[str, int] | None) -> None:
+        self._size = _sized(size)
+
+    def half(self, request: Request, cursor: Cursor | None) -> Request | None:
+        if self._size is None or (asked := self._asked(request)) < 2:
+            return None
+        return self._ask(request, asked // 2)
+
+    def _asked(self, request: Request) -> int:
+        """How many rows the request asks for."""
+        assert self._size is not None
+        return int(dict(request.query)[self._size[0]])
+
+    def _ask(self, request: Request, size: int) -> Request:
+        assert self._size is not None
+        return request.with_query((self._size[0], str(size)))
+
+    def _in_size(self, request: Request, cursor: Cursor | None) -> Request:
+        """The request for as many rows as the list goes on in."""
+        return request if self._size is None else self._ask(request, (cursor or {}).get("size", self._size[1]))
+
+    def _keeping(self, request: Request, cursor: Cursor) -> Cursor:
+        """The cursor, with the size of the request where that is another than the list began in."""
+        if self._size is None or (asked := self._asked(request)) == self._size[1]:
+            return cursor
+        return {**cursor, "size": asked}
 
 
 class Single:
@@ -65,7 +103,18 @@ class Single:
         raise ImplementationError("a list without paging has no next page")
 
 
-class NextUrl:
+class _Linked(_Sized):
+    """What paginators share that follow an address. Only the first page is halved, whose next address then is of that
+    size: what another one counts, its provider knows."""
+
+    def first(self, request: Request) -> Request:
+        return self._in_size(request, None)
+
+    def half(self, request: Request, cursor: Cursor | None) -> Request | None:
+        return None if cursor is not None else super().half(request, cursor)
+
+
+class NextUrl(_Linked):
     """The address of the next page stands in the body (a path or a whole URL); absent or null at the end.
 
     Query locators are this as well. The transport checks the host.
@@ -73,10 +122,7 @@ class NextUrl:
 
     def __init__(self, path: Path = "next", size: tuple[str, int] | None = None) -> None:
         self.told: Mapping[str, Path] = {"next": path}
-        self._size = _sized(size)
-
-    def first(self, request: Request) -> Request:
-        return _with(request, self._size)
+        super().__init__(size)
 
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
         url = answer.told["next"]
@@ -86,16 +132,13 @@ class NextUrl:
         return at_url(request, cursor["url"])
 
 
-class LinkHeader:
+class LinkHeader(_Linked):
     """RFC 8288 `Link: <…>; rel="next"`; no such link is the end. The URL is followed as given, path and all."""
 
     told: Mapping[str, Path] = {}
 
     def __init__(self, size: tuple[str, int] | None = None) -> None:
-        self._size = _sized(size)
-
-    def first(self, request: Request) -> Request:
-        return _with(request, self._size)
+        super().__init__(size)
 
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
         url = next_link(response.headers.get("link", ""))
@@ -129,7 +172,7 @@ def at_url(request: Request, url: str) -> Request:
     return replace(request, url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), query=query)
 
 
-class Token:
+class Token(_Sized):
     """An opaque token stands in the body (`path`) or in a header, and goes back as a parameter of the query, or of the
     JSON body where `into` is a path (`variables.after`).
 
@@ -153,10 +196,10 @@ class Token:
         told = {"token": path, "more": more}
         self.told: Mapping[str, Path] = {name: where for name, where in told.items() if where is not None}
         self._param, self._header, self._end, self._into = param, header, end, into
-        self._size = _sized(size)
+        super().__init__(size)
 
     def first(self, request: Request) -> Request:
-        return self._put(request, *self._size) if self._size else request
+        return self._in_size(request, None)
 
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
         token = response.headers.get(self._header) if self._header else answer.told["token"]
@@ -166,10 +209,23 @@ class Token:
                 return None
             if over:
                 raise stuck("it says that more follows and gives no token")
-        return None if over else {"token": token}
+        return None if over else self._keeping(request, {"token": token})
 
     def next(self, request: Request, cursor: Cursor) -> Request:
-        return self._put(self.first(request), self._param, cursor["token"])
+        return self._put(self._in_size(request, cursor), self._param, cursor["token"])
+
+    def _asked(self, request: Request) -> int:
+        if self._into == "query":
+            return super()._asked(request)
+        assert self._size is not None
+        inside = orjson.loads(request.body or b"{}")
+        for name in self._size[0].split("."):
+            inside = inside[name]
+        return int(inside)
+
+    def _ask(self, request: Request, size: int) -> Request:
+        assert self._size is not None
+        return self._put(request, self._size[0], size)
 
     def _put(self, request: Request, name: str, value: Any) -> Request:
         if self._into == "query":
@@ -200,7 +256,7 @@ def connection(path: str, size: int, variable: str = "variables") -> Token:
     )
 
 
-class _Counted:
+class _Counted(_Sized):
     """What offsets and page numbers share: when to stop.
 
     `end` is `short` where a page with fewer rows than asked for is the last, or `empty` where only a page without rows
@@ -221,33 +277,37 @@ class _Counted:
             raise ImplementationError(f"paging by '{param}' could never stop: say how its end is known")
         told = {"more": more, "total": total}
         self.told: Mapping[str, Path] = {name: where for name, where in told.items() if where is not None}
-        self._param, self._size, self._first, self._end = param, size, first, end
-        _sized(size)
+        self._param, self._first, self._end = param, first, end
+        super().__init__(size)
 
     def first(self, request: Request) -> Request:
-        return self._at(request, self._first)
+        return self._at(self._in_size(request, None), self._first)
 
     def next(self, request: Request, cursor: Cursor) -> Request:
-        return self._at(request, cursor["at"])
+        return self._at(self._in_size(request, cursor), cursor["at"])
 
     def _at(self, request: Request, place: int) -> Request:
-        return _with(request, self._size).with_query((self._param, str(place)))
+        return request.with_query((self._param, str(place)))
+
+    def _place(self, request: Request) -> int:
+        return int(dict(request.query)[self._param])
 
     def _after(self, request: Request, answer: Answer, step: int) -> Cursor | None:
-        if self._over(answer):
+        if self._over(request, answer):
             return None
-        place = int(dict(request.query)[self._param]) + step
+        place = self._place(request) + step
         total = answer.told.get("total")
-        return None if total is not None and place - self._first >= int(total) else {"at": place}
+        over = total is not None and place - self._first >= int(total)
+        return None if over else self._keeping(request, {"at": place})
 
-    def _over(self, answer: Answer) -> bool:
+    def _over(self, request: Request, answer: Answer) -> bool:
         if "more" in self.told:
             if answer.told["more"] and not answer.rows:
                 raise stuck("it says that more follows and shows no row")
             return not answer.told["more"]
         if not answer.rows:
             return True
-        return self._end == "short" and len(answer.rows) < self._size[1]
+        return self._end == "short" and len(answer.rows) < self._asked(request)
 
 
 class Offset(_Counted):
@@ -269,7 +329,7 @@ class Offset(_Counted):
         super().__init__(param, size, first, end, more, total)
 
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
-        return self._after(request, answer, self._size[1])
+        return self._after(request, answer, self._asked(request))
 
 
 class PageNumber(_Counted):
@@ -288,11 +348,16 @@ class PageNumber(_Counted):
     ) -> None:
         super().__init__(param, size, first, end, more, pages)
 
+    def half(self, request: Request, cursor: Cursor | None) -> Request | None:
+        """Numbers count pages of the size asked for. Where their number is known it is that of whole pages."""
+        smaller = None if "total" in self.told or self._asked(request) % 2 else super().half(request, cursor)
+        return None if smaller is None else self._at(smaller, self._first + 2 * (self._place(request) - self._first))
+
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
         return self._after(request, answer, 1)
 
 
-class LastId:
+class LastId(_Sized):
     """Keyset: the next page begins after the last row's id (`key`), in an order that does not change.
 
     The end: `more` is false; or, where the provider has no such field, a page shorter than the size.
@@ -307,15 +372,15 @@ class LastId:
         more: Path | None = None,
     ) -> None:
         self.told: Mapping[str, Path] = {"more": more} if more is not None else {}
-        self._param, self._size = param, size
+        super().__init__(size)
+        self._param = param
         self._id = Picker(key=(key, Any))
-        _sized(size)
 
     def first(self, request: Request) -> Request:
-        return _with(request, self._size)
+        return self._in_size(request, None)
 
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
-        more = answer.told["more"] if "more" in self.told else len(answer.rows) >= self._size[1]
+        more = answer.told["more"] if "more" in self.told else len(answer.rows) >= self._asked(request)
         if not more:
             return None
         if not answer.rows:
@@ -323,7 +388,7 @@ class LastId:
         (last,) = decoded(lambda: self._id(answer.rows[-1]))
         if last is None:
             raise ImplementationError("the last row has no id where the paginator is told to find it")
-        return {"after": last}
+        return self._keeping(request, {"after": last})
 
     def next(self, request: Request, cursor: Cursor) -> Request:
-        return self.first(request).with_query((self._param, str(cursor["after"])))
+        return self._in_size(request, cursor).with_query((self._param, str(cursor["after"])))
