@@ -18,6 +18,7 @@ from headrace.providers.kit import (
     CredentialKind,
     Delivery,
     Fault,
+    Faulted,
     Hint,
     Limit,
     LimitPolicy,
@@ -93,8 +94,14 @@ def _verify(secret_name: str) -> Any:
         account is answered 403, in words that name the account; where they do not, the account stays unknown ("")."""
         secret = str(properties[secret_name])
         mode = "test" if _is_test(properties, secret) else "live"
-        response = yield Request("/v1/account", limit_class="/v1/account", accept=(401, 403))
+        response = yield Request("/v1/account", limit_class="/v1/account", accept=(401, 403, 404, 501), any_body=True)
         learned: dict[str, Any] = {"test": mode == "test"}
+        if response.status in (404, 501):
+            # Stripe has this address; an emulator may not. Then a list that each has tells whether the key is taken.
+            path = "/v1/customers"
+            response = yield Request(path, query=(("limit", "1"),), limit_class=path, accept=(401, 403))
+            if response.status < 300:
+                return Account(id=str(properties.get("stripe_user_id") or ""), learned=learned, mode=mode, narrow=True)
         if response.status == 401:
             raise Refused(f"Stripe refuses it: {error_of(response).message or 'invalid API key'}")
         if response.status == 403:
@@ -232,11 +239,32 @@ def error_of(response: Response) -> Error:
 
 
 def is_missing(response: Response) -> bool:
-    """Whether Stripe itself says that the object is not there. A 404 without its code may be a wrong address."""
-    return response.status == 404 and error_of(response).code == "resource_missing"
+    """Whether Stripe itself says that the object is not there: by its code or, as it was said before there were codes
+    and emulators still say it, in an error of a request whose address was understood."""
+    error = error_of(response)
+    if response.status != 404 or error.code:
+        return response.status == 404 and error.code == "resource_missing"
+    return error.type == "invalid_request_error" and _NOT_THERE.match(error.message) is not None
 
 
+def is_gone(response: Response) -> bool:
+    """Whether Stripe says that the object is not there. A 404 in other words may be a wrong address or somebody else's
+    page: that deletes nothing. Raises Faulted for it."""
+    if response.status != 404:
+        return False
+    if not is_missing(response):
+        raise Faulted(Fault("config", f"404 without resource_missing: {error_of(response).message or response.url}"))
+    return True
+
+
+_NOT_THERE = re.compile(r"No such \w|Not Found$", re.I)
 _UNAVAILABLE = re.compile(r"not (?:set ?up|enabled|signed up|activated|allowed)|must (?:enable|activate|sign up)", re.I)
+
+
+def is_crash(response: Response) -> bool:
+    """Whether a server broke down over the request: Stripe's own errors come with its error object, and those of what
+    stands before it with other statuses."""
+    return response.status == 500 and error_of(response) == Error()
 
 
 def fault(response: Response) -> Fault | None:
@@ -249,10 +277,10 @@ def fault(response: Response) -> Fault | None:
     if status == 400:
         return _bad_request(error, message)
     if status == 404:
-        return Fault("gone" if error.code == "resource_missing" else "config", message)
+        return Fault("gone" if is_missing(response) else "config", message)
     if status == 429:
         return Fault("transient" if error.code == "lock_timeout" else "rate", message)
-    if status in (408, 409, 424, 425) or status >= 500:
+    if status in (408, 409, 424, 425) or (status >= 500 and status != 501):
         return Fault("transient", message)
     if status == 401:
         return Fault("auth", message)

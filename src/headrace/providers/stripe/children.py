@@ -27,6 +27,7 @@ from headrace.providers.kit import (
 )
 from headrace.providers.kit.readings import EVERYTHING
 from headrace.providers.kit.rows import Picker, Raw, decoded, unix_seconds
+from headrace.providers.stripe.access import is_gone
 from headrace.providers.stripe.lists import paged
 from headrace.providers.stripe.objects import (
     Moment,
@@ -34,7 +35,6 @@ from headrace.providers.stripe.objects import (
     children_of,
     head,
     identity,
-    is_gone,
     segment,
     whole,
 )

@@ -2,12 +2,27 @@
 `starting_after` (https://docs.stripe.com/api/pagination) and, where they take `created`, by time."""
 
 import math
+from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
-from headrace.providers.kit import EVERYTHING, Context, Cursor, Paged, Query, Request, Rows, Window
+from headrace.providers.kit import (
+    EVERYTHING,
+    Context,
+    Cursor,
+    Fault,
+    Faulted,
+    Paged,
+    Query,
+    Request,
+    Response,
+    Rows,
+    Window,
+)
 from headrace.providers.kit.lists import Read
 from headrace.providers.kit.pagers import LastId, stuck
 from headrace.providers.kit.rows import Body, Picker, Raw, decoded
+from headrace.providers.stripe.access import is_crash, is_gone
 
 SIZE = ("limit", "100")
 _BY_ID = LastId("starting_after", ("limit", 100), more="has_more")
@@ -15,21 +30,41 @@ _row = Picker(id=("id", Any), created=("created", Any))
 
 
 def paged(path: str, limit_class: str, query: Query = (), *, windowed: bool = False, child: bool = False) -> Paged:
-    """One of Stripe's lists. `windowed`: it takes `created[…]`. `child`: a 404 says that the parent is gone, and the
-    list is empty."""
-    plain = Request(path, query=(*query, SIZE), limit_class=limit_class, accept=(404,) if child else ())
+    """One of Stripe's lists. `windowed`: it takes `created[…]`. `child`: it is one that a parent has."""
+    plain = Request(path, query=(*query, SIZE), limit_class=limit_class)
+    if child:
+        return _OfParent(plain)
     return _Windowed(plain) if windowed else Paged(plain, _BY_ID)
 
 
 def filled_up(request: Request) -> Paged:
-    """The list at the request's address, from its beginning."""
-    return Paged(request.with_query(SIZE), _BY_ID)
+    """The list at the request's address, from its beginning, within a parent that may be gone."""
+    return _OfParent(request.with_query(SIZE))
 
 
 def created(window: Window) -> Query:
     """The window on Stripe's whole seconds, such that windows which meet leave no second out and share none."""
     bounds = (("created[gte]", window.lo), ("created[lt]", window.hi))
     return tuple((name, str(math.ceil(moment.timestamp()))) for name, moment in bounds if moment is not None)
+
+
+class _OfParent(Paged):
+    """A list that a parent has: where Stripe says that the parent is not there, it is empty and `gone`. Any other 404
+    says nothing of the parent."""
+
+    def __init__(self, plain: Request) -> None:
+        super().__init__(replace(plain, accept=(404,), any_body=True), _BY_ID)
+
+    def read(self, ctx: Context, window: Window, cursor: Cursor | None) -> Read:
+        steps = super().read(ctx, window, cursor)
+        response = yield next(steps)
+        is_gone(response)
+        try:
+            steps.send(response)
+        except StopIteration as end:
+            read: Rows = end.value
+            return read
+        raise AssertionError("a page of a list takes one request")
 
 
 class _Windowed(Paged):
@@ -51,6 +86,8 @@ class _Windowed(Paged):
             return (yield from super().read(ctx, window, cursor))
         place = cursor or {}
         response = yield self._asked(window, place)
+        if response.status == 500:
+            response = yield from self._once_more(response, window, place)
         answer = decoded(lambda: self._list.read(response))
         rows: list[Raw] = answer.rows
         if not rows:
@@ -70,6 +107,19 @@ class _Windowed(Paged):
             return Rows(rows, response.sent_at, {"after": last})
         return Rows(rows, response.sent_at, {"until": oldest + 1})
 
+    def _once_more(self, failed: Response, window: Window, cursor: Cursor) -> Generator[Request, Response, Response]:
+        """The answer after one with status 500. A server that breaks down over the bounds twice, and not without them,
+        cannot take them: then everything is to be asked for in place of the window."""
+        asked = self._asked(window, cursor)
+        if is_crash(failed):
+            yield self._plain
+            response = yield asked
+            if is_crash(response):
+                raise Faulted(Fault("bad", f"{asked.url} answers with status 500 where `created` is given"))
+            if response.status < 300:
+                return response
+        return (yield replace(asked, accept=()))
+
     def _is_timeless(self, window: Window, cursor: Cursor, first: int | None, last: int | None) -> bool:
         """Whether the page shows that time leads nowhere in this list: the oldest come first, or bounds that were asked
         for are passed over. Stripe does neither; servers that stand in for it do, and then ids alone lead on."""
@@ -82,7 +132,7 @@ class _Windowed(Paged):
     def _asked(self, window: Window, cursor: Cursor) -> Request:
         if "after" in cursor:
             return self._plain.with_query(("starting_after", str(cursor["after"])))
-        return self._plain.with_query(*self._bounds(window, cursor))
+        return replace(self._plain.with_query(*self._bounds(window, cursor)), accept=(500,), any_body=True)
 
     def _bounds(self, window: Window, cursor: Cursor) -> Query:
         bounds = dict(created(window))

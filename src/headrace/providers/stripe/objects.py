@@ -19,8 +19,6 @@ from headrace.providers.kit import (
     ChildSet,
     Context,
     Delete,
-    Fault,
-    Faulted,
     Fetch,
     Item,
     Page,
@@ -37,7 +35,7 @@ from headrace.providers.kit import (
 )
 from headrace.providers.kit.pagers import at_url
 from headrace.providers.kit.rows import UNREADABLE, Picker, Raw, decoded, unix_seconds, unreadable
-from headrace.providers.stripe.access import error_of, is_missing
+from headrace.providers.stripe.access import is_gone
 from headrace.providers.stripe.lists import filled_up, paged
 
 _CUT = re.compile(rb'"has_more":\s*true')
@@ -76,7 +74,7 @@ def whole(text: bytes, limit_class: str) -> Generator[Request, Response, bytes |
         cut = _cut_list(value)
         if cut is None:
             continue
-        request = at_url(Request("", limit_class=f"{limit_class}/{name}", accept=(404,)), cut.url)
+        request = at_url(Request("", limit_class=f"{limit_class}/{name}"), cut.url)
         rows = yield from filled_up(request).read_all(NOWHERE)
         if rows.gone:
             return None
@@ -183,7 +181,9 @@ class Resource:
     def items(self, ctx: Context, text: bytes, moment: Moment, *, sets: bool = False) -> list[Item]:
         """The object as a Record, with those of its embedded children that are asked for; with `sets`, the ChildSets
         of these as well."""
-        key, born, _ = head(text)
+        key, born, deleted = head(text)
+        if deleted:
+            return self.gone(ctx, key, moment.as_of, moment.slack)
         record = moment.record(self.collection, key, text, born)
         items: list[Item] = [record]
         if self._children is None or not any(child in ctx.collections for child in self.embedded.values()):
@@ -210,7 +210,7 @@ class Resource:
 
         def page(ctx: Context, key: str, parent: str | None) -> Steps:
             response = yield Request(f"{self.path}/{segment(key)}", limit_class=self.path, accept=(404,))
-            if is_gone(response) or head(response.body)[2]:
+            if is_gone(response):
                 return Page(self.gone(ctx, key, response.sent_at))
             text = yield from whole(response.body.strip(), self.path)
             if text is None:
@@ -237,22 +237,14 @@ class Resource:
         return Fetch(page)
 
 
-def is_gone(response: Response) -> bool:
-    """Whether Stripe says that the object is not there. A 404 without Stripe's own code for it may be a wrong address
-    or somebody else's page: that deletes nothing."""
-    if response.status != 404:
-        return False
-    if not is_missing(response):
-        raise Faulted(Fault("config", f"404 without resource_missing: {error_of(response).message or response.url}"))
-    return True
-
-
 def children_of(
     collection: str, parent: str, rows: list[Raw], moment: Moment, born: datetime | None = None
 ) -> list[Record]:
     """Rows of a parent's sub-list as Records; `born` stands for the created time of those that have none."""
     made = []
     for row in rows:
-        key, created_at, _ = head(row)
+        key, created_at, deleted = head(row)
+        if deleted:
+            continue
         made.append(moment.record(collection, key, bytes(row), born if created_at is None else created_at, parent))
     return made
