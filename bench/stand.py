@@ -165,18 +165,21 @@ def busy_s(pids: Iterable[int]) -> float:
 
 @asynccontextmanager
 async def stand(
-    records: int, settings: Mapping[str, str] | None = None, *, of: Iterable[str] = ()
+    records: int, settings: Mapping[str, str] | None = None, *, of: Iterable[str] = (), source: Path | None = None
 ) -> AsyncIterator[Stand]:
     """A stand for the time of the block; the folder of its database goes with it.
 
-    The account has `records` objects: in equal parts `of` these collections of the provider server, or of all.
+    The account has `records` objects: in equal parts `of` these collections of the provider server, or of all. The
+    server is that of the checkout `source`, or this one.
     """
     names = list(of)
     held = ",".join(f"{name}={records // len(names)}" for name in names) if names else records
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         provider = FakeProcess("stripe", records=held, limits="none")
         data_dir = Path(folder) / "data"
-        server = ServeProcess(data_dir=data_dir, settings={"limits_override": "none", **(settings or {})})
+        server = ServeProcess(
+            data_dir=data_dir, settings={"limits_override": "none", **(settings or {})}, source=source
+        )
         async with provider, server:
             await provider.ready()
             await server.ready()

@@ -126,7 +126,8 @@ class ServeProcess(CommandProcess):
     """`headrace serve`. `url` and `token` are known once it is `ready`.
 
     With `database_url` it shares that database (and needs the master key that all of them share, `secret_key`); else
-    it has an embedded one under `data_dir`. `settings` are more of them, by name (`limits_override`).
+    it has an embedded one under `data_dir`. `settings` are more of them, by name (`limits_override`). `source` is
+    another checkout whose code it shall run.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class ServeProcess(CommandProcess):
         port: int = 0,
         role: str = "all",
         settings: Mapping[str, str] | None = None,
+        source: Path | None = None,
     ) -> None:
         env = {"HEADRACE_API_TOKEN": token, "HEADRACE_SECRET_KEY": secret_key, "HEADRACE_ALLOW_BASE_URL": "1"}
         env |= {f"HEADRACE_{name.upper()}": value for name, value in (settings or {}).items()}
@@ -146,6 +148,8 @@ class ServeProcess(CommandProcess):
             env["HEADRACE_DATABASE_URL"] = database_url
         if data_dir is not None:
             env["HEADRACE_DATA_DIR"] = str(data_dir)
+        if source is not None:
+            env["PYTHONPATH"] = str(source.resolve() / "src")
         super().__init__("serve", "--port", str(port), "--role", role, env=env)
         self.token = token
         self.url = ""
