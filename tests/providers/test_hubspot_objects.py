@@ -174,12 +174,41 @@ def test_associations_hold_both_ends_and_are_read_on_page_by_page() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "headers", "wait"),
-    [("SECONDLY", {}, 1), ("TEN_SECONDLY_ROLLING", {}, 10), ("DAILY", {}, 3600), ("SECONDLY", {"retry-after": "7"}, 7)],
+    [("SECONDLY", {}, 1), ("TEN_SECONDLY_ROLLING", {}, 10), ("NEW", {}, 10), ("SECONDLY", {"retry-after": "7"}, 7)],
 )
 def test_a_refusal_says_by_its_policy_how_long_to_wait(policy: str, headers: dict[str, str], wait: float) -> None:
     told = HUBSPOT.limits.too_many(answer({"status": "error", "policyName": policy}, 429, **headers))
     assert told is not None
     assert (told.retry_after_s, told.limit_class) == (wait, None)
+
+
+@pytest.mark.parametrize(("minute", "wait"), [(0, 900), (14, 60), (15, 900), (59, 60)])
+def test_the_day_is_over_at_a_midnight_that_is_on_a_quarter_of_an_hour(minute: int, wait: float) -> None:
+    """It is over for searches too."""
+    body = orjson.dumps({"status": "error", "policyName": "DAILY"})
+    told = HUBSPOT.limits.too_many(Response(429, body, NOW.replace(minute=minute)))
+    assert told is not None
+    assert (told.retry_after_s, told.limit_class) == (wait, "all")
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({}, []),
+        ({"Remaining": "108", "Interval-Milliseconds": "10000"}, [(108, 10)]),
+        ({"Remaining": "7"}, []),
+        ({"Daily": "250000", "Daily-Remaining": "12"}, [(12, 900)]),
+        ({"Remaining": "7", "Interval-Milliseconds": "10000", "Daily-Remaining": "12"}, [(7, 10), (12, 900)]),
+        ({"Secondly": "11", "Secondly-Remaining": "10", "Daily-Remaining": "much"}, []),
+    ],
+)
+def test_what_is_left_is_read_off_the_headers_that_are_there(
+    headers: dict[str, str], told: list[tuple[float, float]]
+) -> None:
+    named = {f"x-hubspot-ratelimit-{name.lower()}": value for name, value in headers.items()}
+    left = HUBSPOT.limits.remaining(Response(200, b"{}", NOW, named))
+    assert [(each.remaining, each.resets_in_s) for each in left] == told
+    assert {each.limit_class for each in left} <= {"all"}
 
 
 def in_batch(category: str, **more: Any) -> Response:
@@ -221,13 +250,6 @@ def test_a_refusal_without_scopes_is_told_in_its_own_words() -> None:
         fault = access.fault(answer(body, 403))
         assert fault is not None
         assert fault.message == "No."
-
-
-def test_what_is_left_of_ten_seconds_is_read_off_the_headers() -> None:
-    headers = {"x-hubspot-ratelimit-remaining": "108", "x-hubspot-ratelimit-interval-milliseconds": "10000"}
-    (left,) = HUBSPOT.limits.remaining(answer({}, **headers))
-    assert (left.remaining, left.resets_in_s) == (108, 10)
-    assert HUBSPOT.limits.remaining(answer({})) == ()
 
 
 # Webhooks.

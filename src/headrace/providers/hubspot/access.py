@@ -176,28 +176,55 @@ def fault(response: Response) -> Fault | None:
     return by_status(response, message)
 
 
+_QUARTER_S = 900.0
+_DAY_S = 86_400.0
+
+
+def _until_quarter_s(response: Response) -> float:
+    """The next moment at which it may be midnight where the portal is. The day's quota comes back then; no answer names
+    the portal's time zone, and every one is a whole number of quarters of an hour away from the others."""
+    return _QUARTER_S - response.sent_at.timestamp() % _QUARTER_S
+
+
 def _too_many(response: Response) -> TooMany | None:
-    """`policyName` says which limit it was: a second, ten seconds, or the day, which comes back at the portal's
-    midnight (no header names it: asked again after an hour)."""
+    """`policyName` says which limit it was: a second, ten seconds, or the day, which holds for searches too."""
     if response.status not in (429, _MOVING):
         return None
     wait = retry_after_s(response)
+    policy = words(response, "policyName").upper()
+    if policy == "DAILY":
+        return TooMany(_until_quarter_s(response) if wait is None else wait)
     if wait is None:
-        wait = {"DAILY": 3600.0, "SECONDLY": 1.0}.get(words(response, "policyName").upper(), 10.0)
+        wait = 1.0 if policy == "SECONDLY" else 10.0
     return TooMany(wait, limit_class=None)
 
 
 def _remaining(response: Response) -> tuple[Remaining, ...]:
-    headers = response.headers
+    """What is left of the ten seconds, and of the day where there is such a limit (not for OAuth)."""
+    left, day = _number(response, "remaining"), _number(response, "daily-remaining")
+    interval_ms = _number(response, "interval-milliseconds")
+    told = []
+    if left is not None and interval_ms is not None:
+        told.append(Remaining(left, "all", interval_ms / 1000))
+    if day is not None:
+        told.append(Remaining(day, "all", _until_quarter_s(response)))
+    return tuple(told)
+
+
+def _number(response: Response, name: str) -> float | None:
     try:
-        left = float(headers["x-hubspot-ratelimit-remaining"])
-        interval_s = float(headers["x-hubspot-ratelimit-interval-milliseconds"]) / 1000
+        return float(response.headers[f"x-hubspot-ratelimit-{name}"])
     except (KeyError, ValueError):
-        return ()
-    return (Remaining(left, "all", interval_s),)
+        return None
 
 
-LIMITS = LimitPolicy(limits=(Limit(100, 10), Limit(4, 1, limit_class=SEARCH)), too_many=_too_many, remaining=_remaining)
+LIMITS = LimitPolicy(
+    # Of the day's limit only what the headers say is heeded, since it differs from portal to portal: ours is what a
+    # hundred in ten seconds come to.
+    limits=(Limit(100, 10), Limit(864_000, _DAY_S), Limit(4, 1, limit_class=SEARCH)),
+    too_many=_too_many,
+    remaining=_remaining,
+)
 
 
 def default_rate_limit(mode: str) -> tuple[int, int]:

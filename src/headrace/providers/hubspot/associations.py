@@ -26,6 +26,7 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
+from headrace.providers.kit.pagers import stuck
 from headrace.providers.kit.rows import Body, Picker, decoded
 
 PAIRS: Mapping[str, tuple[str, ...]] = {
@@ -42,7 +43,7 @@ PAIRS: Mapping[str, tuple[str, ...]] = {
 
 _PATHS = {kind.name: kind.path for kind in STANDARD}
 _listed = Body("results", after="paging.next.after")
-_id = Picker(id=("id", str))
+_id = Picker(id=("id", Any))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Associations:
         return Page([*records, ChildSet(self.collection, parent.id, there, as_of)])
 
     def _of(self, keys: Sequence[str]) -> Generator[Request, Response, list[Record]]:
-        """What these objects are associated with."""
+        """What these objects are associated with. Raises Faulted where an object's list leads to its own page."""
         found: list[Record] = []
         for other in PAIRS[self.name]:
             inputs: list[dict[str, str]] = [{"id": key} for key in keys]
@@ -88,13 +89,15 @@ class Associations:
                     headers={"Content-Type": "application/json"},
                     body=orjson.dumps({"inputs": inputs}),
                 )
-                inputs = []
+                asked, inputs = inputs, []
                 for row in document(response).get("results") or ():
                     key = str(row["from"]["id"])
                     found += (self._record(key, other, each, response) for each in row.get("to") or ())
                     after = ((row.get("paging") or {}).get("next") or {}).get("after")
                     if after:
                         inputs.append({"id": key, "after": str(after)})
+                if any(each in asked for each in inputs):
+                    raise stuck(f"the next page of associations with {other} is the same again")
         return found
 
     def _record(self, key: str, other: str, told: Mapping[str, Any], response: Response) -> Record:

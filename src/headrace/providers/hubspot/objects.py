@@ -47,15 +47,15 @@ _GRAIN = timedelta(seconds=2)
 _listed = Body("results", after="paging.next.after")
 _batch = Body("results", status="status")
 _UNDONE = frozenset({"PENDING", "PROCESSING", "CANCELED"})
-_found = Body("results", total="total")
-_id = Picker(id=("id", str))
+_found = Body("results", total="total", after="paging.next.after")
+_id = Picker(id=("id", Any))
 _merged = Picker(
-    id=("id", str),
+    id=("id", Any),
     merged=("properties.hs_merged_object_ids", Any),
     earlier=("properties.hs_calculated_merged_vids", Any),
 )
 """`7;8`, and as contacts had it earlier: `7:1763900000000;8:1763900000001`."""
-_gone = Picker(id=("id", str), when=("archivedAt", Any))
+_gone = Picker(id=("id", Any), archived=("archived", Any), when=("archivedAt", Any))
 
 
 class Objects:
@@ -65,7 +65,7 @@ class Objects:
         self.kind = kind
         self._path = f"/crm/v3/objects/{kind.path}"
         self._reader = Reader(kind.collection, created="createdAt", updated="updatedAt")
-        self._place = Picker(id=("id", str), at=(("properties", kind.stamp), Any))
+        self._place = Picker(id=("id", Any), at=(("properties", kind.stamp), Any))
 
     def _names(self) -> Generator[Request, Response, tuple[str, ...]]:
         """The names of all properties, which are asked for by name: else only some come."""
@@ -132,14 +132,25 @@ class Objects:
         return items
 
     def _items(self, row: Raw, as_of: datetime) -> list[Item]:
-        """The object, and that those which were merged into it are gone: no other reading tells of them."""
-        return [self._reader(row, as_of), *self._losers(row, as_of)]
+        """The object, and that those which were merged into it are gone: no other reading tells of them. One that is
+        shown as archived is gone, whatever was asked for."""
+        archived = self._archived(row, as_of)
+        return [archived or self._reader(row, as_of), *self._losers(row, as_of)]
+
+    def _archived(self, row: Raw, as_of: datetime) -> Delete | None:
+        """That the object is gone, where the row says so; by its moment alone: what is restored need not have a later
+        time of change."""
+        key, archived, when = decoded(lambda: _gone(row))
+        at = iso8601(when)
+        if archived is False or (archived is None and at is None):
+            return None
+        return Delete(self.kind.collection, str(key), at or as_of, slack=_GRAIN)
 
     def _losers(self, row: Raw, as_of: datetime) -> list[Item]:
         key, *told = decoded(lambda: _merged(row))
         parts = (part for text in told if isinstance(text, str) for part in text.split(";"))
         losers = dict.fromkeys(part.partition(":")[0].strip() for part in parts)
-        return [Delete(self.kind.collection, each, as_of) for each in losers if each and each != key]
+        return [Delete(self.kind.collection, each, as_of) for each in losers if each and each != str(key)]
 
     # What changed.
 
@@ -149,16 +160,16 @@ class Objects:
         the 10 000 rows that it may show."""
         tie = cursor is not None and "tie" in cursor
         response = yield _search(f"{self._path}/search", self._query(window, cursor))
-        answer = decoded(lambda: _listed.read(response))
+        answer = decoded(lambda: _found.read(response))
         places = [decoded(lambda row=row: self._place(row)) for row in answer.rows]  # type: ignore[misc]
-        full = len(places) >= FOUND
+        full = len(places) >= FOUND or bool(places and answer.told["after"])
         if tie and cursor is not None:
             following = {"tie": cursor["tie"], "id": places[-1][0]} if full else {"from": cursor["tie"] + 1}
         elif full:
             places, following = self._whole_milliseconds(places)
         else:
             following = None
-        items = yield from self.read([key for key, _ in places])
+        items = yield from self.read([str(key) for key, _ in places])
         return Page(items, next=following)
 
     def _whole_milliseconds(self, places: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]], Cursor]:
@@ -206,12 +217,9 @@ class Objects:
         answer = decoded(lambda: _listed.read(response))
         items: list[Item] = []
         for row in answer.rows:
-            key, when = decoded(lambda row=row: _gone(row))  # type: ignore[misc]
-            at = iso8601(when)
-            if at is None or window.lo is None or at >= window.lo - _GRAIN:
-                # By its moment alone: what is restored need not have a later time of change.
-                items.append(Delete(self.kind.collection, key, at or response.sent_at, slack=_GRAIN))
-                items += self._losers(row, response.sent_at)
+            gone = self._archived(row, response.sent_at)
+            if gone is not None and (window.lo is None or gone.as_of >= window.lo - _GRAIN):
+                items += [gone, *self._losers(row, response.sent_at)]
         after = answer.told["after"]
         return Page(items, next={"after": str(after)} if after else None)
 
@@ -220,8 +228,7 @@ class Objects:
 
 
 def _key(row: Raw) -> str:
-    key: str = decoded(lambda: _id(row))[0]
-    return key
+    return str(decoded(lambda: _id(row))[0])
 
 
 def _filter(name: str, operator: str, value: Any) -> dict[str, str]:
