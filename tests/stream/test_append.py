@@ -7,9 +7,10 @@ import pytest
 from stream_log import THINGS, Log, at, delete, record
 
 from headrace.errors import Fenced, ImplementationError
-from headrace.ids import record_id, record_namespace
+from headrace.ids import record_id, record_namespace, uuid7
 from headrace.stream import lifecycle
-from headrace.stream.items import Canon, CheckpointWrite, ChildSet, Fence
+from headrace.stream.append import append
+from headrace.stream.items import Batch, Canon, CheckpointWrite, ChildSet, Fence
 
 SECOND = timedelta(seconds=1)
 
@@ -289,6 +290,54 @@ async def test_a_change_of_scope_waits_for_the_append_under_way(log: Log) -> Non
                 assert not bump.done()
             await transaction.commit()
             assert await bump == 1
+
+
+async def test_no_append_writes_the_fence(log: Log) -> None:
+    """It is locked by every append of the sync: written, it would leave a version behind for each."""
+    row = "select xmin::text, ctid::text from sync_epochs where sync_id = $1"
+    before = await log.db.api.fetchrow(row, log.sync_id)
+    write = CheckpointWrite("backfill", THINGS, {"after": "a"}, completed_at=at(1), settled_through=at(1))
+    await log.append(record("a"), delete("b"), checkpoints=[write], backfill_completed=True, seen=uuid7())
+    await log.append(record("a", 1), checkpoints=[write])
+    assert await log.db.api.fetchrow(row, log.sync_id) == before
+
+
+async def test_an_append_that_waits_for_its_fence_holds_up_no_other_sync(log: Log) -> None:
+    other = await log.another_sync()
+    async with log.db.transaction() as conn:
+        await lifecycle.bump_revision(conn, log.stream_id, log.sync_id)
+        waiting = asyncio.create_task(log.append(record("a")))
+        while not await conn.fetchval("select count(*) from pg_locks where not granted"):
+            await asyncio.sleep(0.01)
+        assert (await asyncio.wait_for(other.append(record("b")), 30)).created == 1
+    with pytest.raises(Fenced):
+        await waiting
+
+
+async def test_the_moments_of_appends_never_go_back(log: Log) -> None:
+    """The clocks of two workers differ, and `1h` is found by them."""
+    await log.db.api.execute("update stream_heads set appended_at = $1", at(0))
+    for moment in (5, 3, 9, 1):
+        await append(log.db, log.fence, Batch([record(f"at {moment}")]), {}, at(moment))
+    heads = await log.db.api.fetch("select appended_at from stream_heads where head > 0 order by head")
+    assert [row["appended_at"] for row in heads] == [at(5), at(5), at(9), at(9)]
+
+
+async def test_what_a_picture_does_not_tell_is_kept_from_the_one_before(log: Log) -> None:
+    await log.append(record("a", 1, created=at(1), version=3))
+    await log.append(record("a", 2))
+    await log.append(record("a", 3, version=2))
+    assert [(each.upstream_created_at, each.data) for each in await log.read()] == [
+        (at(1), b'{"id":"a","content":2}')
+    ], "nor is the version forgotten"
+
+
+async def test_what_no_later_reading_tells_of_a_checkpoint_is_kept(log: Log) -> None:
+    write = CheckpointWrite("changes", THINGS, {}, settled_through=at(1), completed_at=at(2))
+    await log.append(checkpoints=[write])
+    await log.append(checkpoints=[CheckpointWrite("changes", THINGS, {"after": "a"})])
+    row = await log.db.api.fetchrow("select settled_through, completed_at from checkpoints")
+    assert tuple(row) == (at(1), at(2))
 
 
 async def test_an_append_to_a_stream_that_is_gone_is_refused(log: Log) -> None:

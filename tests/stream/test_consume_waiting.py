@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import pytest
 from stream_consumer import Consumer, Process
 from stream_log import Log, record
 
 from headrace.errors import TooManyRequests
 from headrace.stream.consumers import desk
+from headrace.stream.wake import CHANNEL
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -38,6 +40,24 @@ async def test_another_process_is_woken_by_a_notification(
     other_process.wakeups.appended(log.stream_id)
 
     assert len((await waiting).messages) == 1
+
+
+async def test_a_stream_that_grows_often_is_told_of_ten_times_a_second_at_most(log: Log, process: Process) -> None:
+    loop = asyncio.get_running_loop()
+    told: list[str] = []
+    listening = await asyncpg.connect(log.db.dsn)
+    try:
+        await listening.add_listener(CHANNEL, lambda *heard: told.append(heard[-1]))
+        began = loop.time()
+        for _ in range(300):
+            process.wakeups.appended(log.stream_id)
+            await asyncio.sleep(0.001)
+        while not told:
+            await listening.execute("select 1")
+        assert set(told) == {str(log.stream_id)}
+        assert len(told) <= 2 + (loop.time() - began) * 10
+    finally:
+        await listening.close()
 
 
 async def test_without_any_notification_a_look_finds_what_came(log: Log, consumer: Consumer) -> None:

@@ -12,6 +12,7 @@ from headrace.stream import lifecycle, retention
 from headrace.stream.append import append_within
 from headrace.stream.consumers import pending
 from headrace.stream.consumers.lifecycle import dead_letters
+from headrace.stream.erase import erase
 from headrace.stream.events import partitions, reading
 from headrace.stream.events.changes import old_values
 from headrace.stream.events.reading import StoredEvent
@@ -111,6 +112,36 @@ async def test_a_purge_takes_the_events_away_at_once_and_their_rows_in_chunks(lo
     assert await log.db.api.fetchval(rows, log.stream_id) == 1
     await log.append(record("r0", 2))
     assert [each.event for each in await events(log)] == ["created", "created"]
+
+
+async def test_what_is_to_be_forgotten_is_in_no_record_event_or_dead_letter(log: Log, process: Process) -> None:
+    consumers = [await process.consumer(log, kind=kind) for kind in ("records", "events")]
+    await log.append(record("a", 0), record("b", 0))
+    await log.append(record("a", 1), record("b", 1))
+    await log.append(delete("a", 2), delete("b", 2))
+    for consumer in consumers:
+        await consumer.term(*(await consumer.take(10)).values())
+    ids = {each.upstream_id: each.record_id for each in await log.read()}
+    before = await events(log)
+    assert await erase(log.db, log.stream_id, ids["a"])
+
+    assert {each.upstream_id: each.data == b"{}" for each in await log.read()} == {"a": True, "b": False}
+    assert [(each.data, each.changes) for each in await events(log) if each.upstream_id == "a"] == [(b"{}", b"{}")] * 3
+    assert [each for each in await events(log) if each.upstream_id == "b"] == [
+        e for e in before if e.upstream_id == "b"
+    ]
+    for consumer in consumers:
+        async with log.db.api.acquire() as conn:
+            letters = await dead_letters(conn, log.stream_id, consumer.id, 10)
+        assert {letter.entry.upstream_id: letter.entry.data == b"{}" for letter in letters} == {"a": True, "b": False}
+    assert await erase(log.db, log.stream_id, ids["a"]), "a repeat"
+
+
+async def test_what_is_held_is_not_forgotten(log: Log) -> None:
+    await log.append(record("a"))
+    before = await log.read(), await events(log)
+    assert not await erase(log.db, log.stream_id, before[0][0].record_id)
+    assert (await log.read(), await events(log)) == before
 
 
 async def test_a_consumer_is_given_every_event_of_a_record_one_after_the_other(log: Log, consumer: Consumer) -> None:
