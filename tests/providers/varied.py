@@ -11,8 +11,9 @@ import orjson
 from headrace.clock import from_unix
 from headrace.engine.verdicts import verdict
 from headrace.http import Request, Response
-from headrace.providers.kit import EVERYTHING, Context, Faulted, Item, Provider, Record, Window
-from headrace.providers.kit.checks import drive, through_json, walk
+from headrace.providers.kit import EVERYTHING, Canon, Context, Faulted, Item, Provider, Record, Window
+from headrace.providers.kit.checks import drive, walk
+from headrace.testing.copies import canonical
 from headrace.testing.exchange import Call
 from headrace.testing.provider import ProviderServer
 
@@ -102,9 +103,11 @@ class Varied:
         """The records of these collections as a consumer gets them. Raises Faulted."""
         made: Told = {}
         for key in collections:
+            collection = self.provider.collection(key)
+            canon = Canon() if collection is None else collection.canon
             for item in self.items(key, window):
                 if isinstance(item, Record):
-                    made[key, item.id] = (through_json(orjson.loads(item.raw)), item.parent)
+                    made[key, item.id] = (canonical(item.raw, canon), item.parent)
         return made
 
     def fetched(self, collection_id: str, key: str, parent: str | None = None) -> list[Item]:

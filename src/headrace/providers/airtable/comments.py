@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-from headrace.providers.airtable.places import BY_ID, SIZED, get, records
+from headrace.providers.airtable.places import BY_ID, SIZED, get, records, segment
 from headrace.providers.airtable.tables import Table
 from headrace.providers.kit import (
     Context,
@@ -75,8 +75,9 @@ class _OfRecord(Paged):
     """The comments on one record. Of a record that is gone, Airtable says what it says of a scope that is missing."""
 
     def __init__(self, table: Table, record: str) -> None:
-        path = f"/v0/{table.base}/{table.id}/{record}/comments"
-        super().__init__(get(path, table.base, accept=(403, 404)), SIZED, "comments")
+        path = f"{records(table.base, table.id).url}/{segment(record)}/comments"
+        request = replace(get(path, table.base, accept=(403, 404)), any_body=True)
+        super().__init__(request, SIZED, "comments")
         self._table = table
         self._record = record
 

@@ -4,6 +4,8 @@ Sources: https://airtable.com/developers/web/api (list bases, get base schema, l
 limits).
 """
 
+from urllib.parse import quote
+
 from headrace.http import Request
 from headrace.providers.kit.pagers import Token
 
@@ -31,7 +33,16 @@ def tables(base: str, *, accept: tuple[int, ...] = ()) -> Request:
 
 
 def records(base: str, table: str, *query: tuple[str, str], accept: tuple[int, ...] = ()) -> Request:
-    return get(f"/v0/{base}/{table}", base, *query, accept=accept)
+    return get(f"/v0/{base}/{segment(table)}", base, *query, accept=accept)
+
+
+def record(base: str, table: str, key: str, *query: tuple[str, str], accept: tuple[int, ...] = ()) -> Request:
+    return get(f"/v0/{base}/{segment(table)}/{segment(key)}", base, *query, accept=accept)
+
+
+def segment(name: str) -> str:
+    """An id as a segment of a path. Where tables are told by their names, it may be any text."""
+    return quote(name, safe="")
 
 
 def webhooks(base: str) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from headrace.providers.airtable import access
 from headrace.providers.airtable.formulas import among, changed_within
-from headrace.providers.airtable.places import BY_ID, PAGE, SIZED, records
+from headrace.providers.airtable.places import BY_ID, PAGE, SIZED, record, records
 from headrace.providers.kit import (
     Context,
     Cursor,
@@ -69,7 +69,7 @@ class Table:
 
     def one(self, key: str) -> Generator[Request, Response, Record | Delete]:
         """The record, or that it is gone. Raises Faulted where it may not be read."""
-        response = yield records(self.base, f"{self.id}/{key}", BY_ID, accept=(403, 404))
+        response = yield record(self.base, self.id, key, BY_ID, accept=(403, 404))
         if response.status < 300:
             return self._reader(Raw(response.body), response.sent_at)
         told = yield from self._among([key])
