@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from aiohttp import web
 from holding import holding
 from shop import SHOP, open_shop
@@ -102,3 +103,39 @@ async def test_a_parent_that_cannot_be_read_shows_with_the_children_that_are_wan
             await db.api.execute("update set_aside set retry_at = $1", db.clock.now())
             await held.start()
             await held.until(lambda: held.copies(shop, ["item"]))
+
+
+@pytest.mark.parametrize("wanted", [["order", "note"], ["note"]])
+@pytest.mark.parametrize("grain", [timedelta(0), timedelta(minutes=10)])
+async def test_children_are_read_once_more_when_their_parents_moment_is_over(
+    db: Database, wanted: list[str], grain: timedelta
+) -> None:
+    """A child that is born in the second in which its parent was read changes nothing of the parent that could be
+    seen."""
+    note = next(each for each in SHOP.collections if each.id == "shop:note")
+    assert note.children is not None
+    grained = replace(note, children=replace(note.children, grain=grain))
+    collections = tuple(grained if each is note else each for each in SHOP.collections)
+    async with open_shop() as shop:
+        shop.put("order", "o1")
+        shop.events.clear()
+        async with holding(db, shop, wanted, replace(SHOP, collections=collections, _by_id={})) as held:
+            await held.start()
+            await held.read_to_the_end()
+            shop.put("note", "first", order="o1")
+            shop.put("order", "o1", total=1)
+            await held.until(lambda: held.copies(shop, wanted))
+            noted = await db.api.fetch("select what, attempts, retry_at from set_aside")
+            assert [(row["what"], row["attempts"]) for row in noted] == [("children", 0)] * bool(grain)
+            if noted:
+                assert noted[0]["retry_at"] > db.clock.now() + timedelta(minutes=8)
+                assert (await held.collections())["shop:note"]["set_aside"] == 0
+                shop.put("note", "second", order="o1")
+                await db.api.execute("update set_aside set retry_at = $1", db.clock.now())
+                await held.ask()
+                await held.until(lambda: held.copies(shop, wanted))
+
+                async def done() -> bool:
+                    return not await db.api.fetchval("select count(*) from set_aside")
+
+                await held.until(done)

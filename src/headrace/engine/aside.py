@@ -126,8 +126,13 @@ class Aside:
         if held is None or place is None:
             if session.collection(above).fetch is None:
                 return []  # parents that are not stored bring their children when they change, or are compared
-            return await self._intake.fetcher.fetch_one(above, parent_id, None, Priority.SWEEP)
-        record = held[1]
-        parent = Record(above, parent_id, record.data, as_of=record.upstream_updated_at)
-        parent.parent, parent.partition = place["parent_id"], place["partition"]
+            items = await self._intake.fetcher.fetch_one(above, parent_id, None, Priority.SWEEP)
+            fetched = [item for item in items if isinstance(item, Record) and item.collection == above]
+            if not fetched:
+                return items
+            parent = fetched[0]
+        else:
+            record = held[1]
+            parent = Record(above, parent_id, record.data, as_of=record.upstream_updated_at)
+            parent.parent, parent.partition = place["parent_id"], place["partition"]
         return await self._intake.fetcher.children(parent, collection, Priority.SWEEP)

@@ -127,14 +127,17 @@ class Fetcher:
         async with self._places:
             return await self._or_aside(read, collection.id, "children", parent.id, parent.parent)
 
-    async def put_off(self, mention: Mention, until: datetime) -> None:
-        """Fetch the record at `until` (the provider's clock), when a fetch can tell which picture of it is newest."""
+    async def put_off(
+        self, collection_id: str, key: str, parent: str | None, until: datetime, what: str = "record"
+    ) -> None:
+        """Read the record, or the children of a parent, at `until` (the provider's clock), when the answer can tell
+        which picture is the newest."""
         session = self._session
         fence, now = session.fence, session.now()
         due = until + (now - session.provider_now())
-        key, parent = spelled(mention.id), None if mention.parent is None else spelled(mention.parent)
+        named = (spelled(key), None if parent is None else spelled(parent))
         await session.services.db.ingest.execute(
-            PUT_OFF, fence.stream_id, fence.sync_id, mention.collection, key, parent, due, now
+            PUT_OFF, fence.stream_id, fence.sync_id, collection_id, *named, due, now, what
         )
         self._due(due)
 

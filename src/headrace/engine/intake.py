@@ -143,7 +143,8 @@ class Intake:
         self._memory.stored(fetched.records, fetched.deletes, again)
         for mention in again:
             if self._can_fetch(mention):
-                await self.fetcher.put_off(mention, session.provider_now() + DOUBT)
+                until = session.provider_now() + DOUBT
+                await self.fetcher.put_off(mention.collection, mention.id, mention.parent, until)
         await session.ingest.store(Load(checkpoints=checkpoints))
         self._memory.doubt([*page.records, *page.deletes], unclear)
 
@@ -218,13 +219,15 @@ class Intake:
     async def _children_of(self, parents: Sequence[tuple[Record, bytes]], origin: Origin) -> Sorted:
         """The children of these parents, and those of the children that changed."""
         found = Sorted()
-        reads = [
-            self.fetcher.children(parent, collection, origin.priority)
-            for parent, _ in parents
-            for collection in self._dependents[parent.collection]
-        ]
+        families = [(parent, each) for parent, _ in parents for each in self._dependents[parent.collection]]
+        asked_at = self._session.provider_now()
+        reads = [self.fetcher.children(parent, collection, origin.priority) for parent, collection in families]
         for items in await asyncio.gather(*reads):
             found.add(self._sort(items, origin))
+        for parent, collection in families:
+            over = _at_rest(parent, collection)
+            if over is not None and asked_at < over:
+                await self.fetcher.put_off(collection.id, parent.id, parent.parent, over, "children")
         changed = await self._changed(found.parents) if found.parents else []
         if changed:
             found.add(await self._children_of(changed, origin))
@@ -255,6 +258,14 @@ class Intake:
 def _bounded(item: Record | Delete | ChildSet, received: datetime) -> timedelta:
     """The slack of a picture that was received by then: it cannot speak for a later moment."""
     return min(item.slack, max(received - item.as_of, NO_SLACK))
+
+
+def _at_rest(parent: Record, collection: Collection) -> datetime | None:
+    """When it is sure that a further change of the parent shows in its time (the provider's clock); None: it shows in
+    any case."""
+    assert collection.children is not None
+    grain = collection.children.grain
+    return parent.updated + grain + DOUBT if grain and parent.updated is not None else None
 
 
 def too_old(record: Record, cutoff: datetime, *, changing: bool) -> bool:

@@ -43,11 +43,11 @@ select min(retry_at) from set_aside
 where stream_id = $1 and sync_id = $2 and collection_id = any ($3::text[]) and what <> 'partition'
 
 -- name: put_off
--- A record to be fetched at $6, when the fetch can tell which of its pictures is the newest. One that waits for its
--- fetch already is not put off further, or a record that never rests would never be fetched.
+-- A record, or the children of one parent, to be read at $6, when the answer can tell which picture is the newest. What
+-- waits for that already is not put off further, or a record that never rests would never be read.
 insert into set_aside
   (stream_id, sync_id, collection_id, what, upstream_id, parent_id, reason, attempts, retry_at, first_at)
-values ($1, $2, $3, 'record', $4, $5, 'it changed twice within a moment', 0, $6, $7)
+values ($1, $2, $3, $8, $4, $5, 'it may have changed twice within a moment', 0, $6, $7)
 on conflict (stream_id, sync_id, collection_id, what, upstream_id)
 do update set
   retry_at = case when set_aside.retry_at <= $7 then excluded.retry_at

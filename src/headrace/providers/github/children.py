@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace.http import Request, Response
-from headrace.providers.github.lists import Rowed, begin_at, following
+from headrace.providers.github.lists import SECOND, Rowed, begin_at, following
 from headrace.providers.github.places import CORE, get
 from headrace.providers.github.schemas import schema_of
 from headrace.providers.github.standing import at
@@ -58,7 +58,7 @@ class Below:
             id=self.reader.collection,
             name=name,
             listing=Listing(self._along),
-            children=Children(self.parents.reader.collection, self._again),
+            children=Children(self.parents.reader.collection, self._again, grain=SECOND),
             deletes="parent",
             probe=None if self.one is None else at(self.one, lambda record, row: self.reader.id_of(row)),
             partitions=partitions,

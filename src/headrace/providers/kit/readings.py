@@ -183,10 +183,14 @@ class Children:
 
     `page` returns their Records and, on the last page, a ChildSet where children can be deleted. It is used again when
     the parent changed and no feed covers the children. None: the collection is embedded (see `Collection`).
+
+    `grain` is that of the parents' times where a parent shows a new child by nothing but its time: within the `grain`
+    in which it was read it may change again and look the same, so its children are read once more when that is over.
     """
 
     parent: str
     page: Callable[[Context, Record, Cursor | None], Steps] | None = None
+    grain: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
