@@ -17,6 +17,7 @@ from headrace.providers.kit import (
     Account,
     CredentialKind,
     Fault,
+    Faulted,
     Limit,
     LimitPolicy,
     Properties,
@@ -100,12 +101,12 @@ def _verify(held: Properties, now: datetime) -> Generator[Request, Response, Acc
 
 def _organization(held: Properties) -> Request:
     soql = "SELECT Id, Name, IsSandbox FROM Organization LIMIT 1"
-    return Request(f"{path(held)}/query", query=(("q", soql),), accept=(400, 401, 403, 404))
+    return Request(f"{path(held)}/query", query=(("q", soql),), accept=(400, 401, 403, 404), any_body=True)
 
 
 def _version() -> Generator[Request, Response, dict[str, Any]]:
     """The newest version that the instance serves and that is not newer than ours; ours where it tells none."""
-    response = yield Request("/services/data", accept=(401, 403, 404))
+    response = yield Request("/services/data", accept=(401, 403, 404), any_body=True)
     told = decoded(lambda: response.decode(list[dict[str, Any]])) if response.status < 300 else []
     served = sorted(float(each["version"]) for each in told)
     ours = float(VERSION[1:])
@@ -114,7 +115,7 @@ def _version() -> Generator[Request, Response, dict[str, Any]]:
 
 
 def _told_by_user() -> Generator[Request, Response, str]:
-    response = yield Request("/services/oauth2/userinfo", accept=(400, 401, 403, 404))
+    response = yield Request("/services/oauth2/userinfo", accept=(400, 401, 403, 404), any_body=True)
     return str(document(response).get("organization_id") or "") if response.status < 300 else ""
 
 
@@ -157,7 +158,10 @@ KINDS = (OAUTH2,)
 _QUOTA = "REQUEST_LIMIT_EXCEEDED"
 _BUSY = ("SERVER_UNAVAILABLE", "UNABLE_TO_LOCK_ROW", "UNKNOWN_EXCEPTION", "REQUEST_RUNNING_TOO_LONG")
 _SPLIT = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED", "EXCEEDED_ID_LIMIT")
-_FORBIDDEN = ("INSUFFICIENT_ACCESS", "API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INVALID_TYPE")
+_FORBIDDEN = (
+    "INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY", "API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED",
+    "INVALID_TYPE", "INVALID_TYPE_FOR_OPERATION",
+)  # fmt: skip
 
 
 def error_of(response: Response) -> tuple[str, str]:
@@ -204,6 +208,14 @@ def _looks_whole(response: Response) -> bool:
         return True
     body = response.body.strip()
     return not body or (body[:1], body[-1:]) in ((b"{", b"}"), (b"[", b"]"))
+
+
+def passing(response: Response) -> None:
+    """Raise Faulted for a refusal that says nothing of what was asked for: the quota, the session, the server. For
+    requests that accept the statuses which these have too."""
+    found = fault(response)
+    if found is not None and found.kind in ("rate", "quota", "auth", "transient"):
+        raise Faulted(found)
 
 
 def document(response: Response) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +31,7 @@ from headrace.providers.kit import (
     Window,
 )
 from headrace.providers.salesforce import soql
-from headrace.providers.salesforce.access import document, path
+from headrace.providers.salesforce.access import document, passing, path
 from headrace.providers.salesforce.objects import SObject
 
 LARGE = 100_000
@@ -70,6 +71,8 @@ class Bulk:
         """By SOQL. Pages of 2 000 rows follow from it, but for what wide rows make of them; the polls of a job do not:
         one is taken as a guess."""
         rows = yield from self._object.counted(ctx, window)
+        if rows is None:
+            return None
         asked = 1 if self._shape.fields and self._shape.in_bulk else 0
         if asked and (yield from self._is_large(ctx)):
             pieces = -(-rows // self._piece)
@@ -88,7 +91,7 @@ class Bulk:
         if not (self._shape.fields and self._shape.in_bulk):
             return False
         request = Request(f"{path(ctx.properties)}/limits/recordCount", query=(("sObjects", self._shape.name),))
-        answer = yield Request(request.url, query=request.query, accept=(400, 403, 404))
+        answer = yield replace(request, accept=(400, 403, 404, 405, 501), any_body=True)
         if answer.status >= 300:
             return False
         counts = document(answer).get("sObjects") or ()
@@ -99,14 +102,18 @@ class Bulk:
         text = text.partition(" ORDER BY ")[0]  # an order keeps the provider from working on the parts side by side
         body = orjson.dumps({"operation": "queryAll", "query": text, "contentType": "CSV", "lineEnding": "LF"})
         headers = {"Content-Type": "application/json"}
-        answer = yield Request(f"{path(ctx.properties)}/jobs/query", "POST", headers=headers, body=body, accept=(400,))
-        if answer.status == 400:
-            return Page(next={"paged": True})  # this object cannot be read by a job
+        url = f"{path(ctx.properties)}/jobs/query"
+        answer = yield Request(url, "POST", headers=headers, body=body, accept=(400, 403, 404, 405), any_body=True)
+        if answer.status >= 400:
+            passing(answer)
+            return Page(next={"paged": True})  # this object cannot be read by a job, or this user may begin none
         job = document(answer)["id"]
         return Page(next={"job": job, "polls": 0, "as_of": answer.sent_at.isoformat()}, wait=_pause(0))
 
     def _poll(self, ctx: Context, cursor: Cursor) -> Steps:
-        answer = yield Request(f"{path(ctx.properties)}/jobs/query/{cursor['job']}")
+        answer = yield Request(f"{path(ctx.properties)}/jobs/query/{cursor['job']}", accept=(404,))
+        if answer.status == 404:
+            raise Faulted(Fault("restart", "the job is kept no longer"))
         state = document(answer).get("state")
         if state == "JobComplete":
             return (yield from self._result(ctx, {"job": cursor["job"], "as_of": cursor["as_of"]}))

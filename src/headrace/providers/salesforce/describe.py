@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from headrace.providers.kit import Context, Cursor, Discovered, Found, Request
-from headrace.providers.salesforce.access import document, path
+from headrace.providers.salesforce.access import document, passing, path
 
 AT_ONCE = 10
 """Objects described by one page of the search."""
@@ -147,6 +147,7 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     found: list[Found] = []
     for name in names[:AT_ONCE]:
         answer = yield describe(ctx, name, accept=(400, 403, 404))
+        passing(answer)
         if answer.status < 300:
             found.append(_found({"name": name, **document(answer)}))
     left = names[AT_ONCE:]

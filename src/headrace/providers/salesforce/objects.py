@@ -8,6 +8,7 @@ Sources: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_res
 .../atlas.en-us.api.meta/api/sforce_api_calls_getdeleted.htm (its rules), .../object_reference (SystemModstamp).
 """
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
+from headrace.providers.kit.pagers import stuck
 from headrace.providers.kit.rows import Answer, Body, Picker, Raw, decoded, iso8601
 from headrace.providers.salesforce import soql
 from headrace.providers.salesforce.access import document, error_of, fault, path
@@ -44,7 +46,7 @@ _MINUTE = timedelta(minutes=1)
 _GRAIN = timedelta(seconds=2)
 """How far a time may be off that is told in whole seconds, against the moment of an answer."""
 
-_body = Body("records", next="nextRecordsUrl")
+_body = Body("records", next="nextRecordsUrl", done="done")
 _fields = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -125,10 +127,11 @@ class SObject:
             conditions += soql.within(stamp, Window(None, window.hi))
         return soql.Query(self.shape.name, tuple(conditions), order, soql.ROWS if order else None)
 
-    def counted(self, ctx: Context, window: Window) -> Generator[Request, Response, int]:
-        """The rows of the window, deleted and archived ones included."""
+    def counted(self, ctx: Context, window: Window) -> Generator[Request, Response, int | None]:
+        """The rows of the window, deleted and archived ones included; None where it is not told."""
         query = replace(self.query(window), order=(), limit=None)
-        return int(document((yield query.request(ctx, ["COUNT()"])))["totalSize"])
+        told = document((yield query.request(ctx, ["COUNT()"]))).get("totalSize")
+        return told if isinstance(told, int) else None
 
     def _located(self, cursor: Cursor) -> Generator[Request, Response, Read | None]:
         """The answer at a locator; None where it has died and the query can be gone on with by keyset. What it shows is
@@ -138,7 +141,7 @@ class SObject:
             if "id" in cursor:
                 return None
             raise Faulted(Fault("restart", "the query locator has died"))
-        answer = decoded(lambda: _body.read(response))
+        answer = _answer(response)
         rows = [bytes(row) for row in answer.rows]
         locator = answer.told["next"]
         return Read(rows, datetime.fromisoformat(cursor["as_of"]), bool(locator), locator, heads=rows)
@@ -166,7 +169,7 @@ class SObject:
         """An answer of the query; with the rest of each row's fields where they do not fit into one URI."""
         response, others = yield from self._asked(ctx, query)
         as_of = response.sent_at
-        answer = decoded(lambda: _body.read(response))
+        answer = _answer(response)
         rows, locator = [bytes(row) for row in answer.rows], answer.told["next"]
         if not rows and locator:
             rows, locator = (yield from _rest(answer)), None
@@ -248,16 +251,17 @@ class SObject:
         lo = hi - RETENTION + LAG if window.lo is None else window.lo
         start = min(lo, hi - 2 * _MINUTE).replace(second=0, microsecond=0)
         query = (("start", _stamp(start)), ("end", _stamp(hi)))
-        request = Request(f"{path(ctx.properties)}/sobjects/{self.shape.name}/deleted/", query=query, accept=(404,))
-        response = yield request
-        if response.status == 404:
-            return Page()  # no deletions of this object are kept
+        url = f"{path(ctx.properties)}/sobjects/{self.shape.name}/deleted/"
+        response = yield Request(url, query=query, accept=(400, 404), any_body=True)
+        if response.status >= 400:
+            _check_kept(response)
+            return Page()
         answer = document(response)
         earliest = iso8601(answer.get("earliestDateAvailable"))
         if earliest is not None and earliest > lo.replace(second=0, microsecond=0):
             raise Faulted(Fault("expired", f"the deletions of {self.shape.name} are told since {earliest} only"))
         covered = iso8601(answer.get("latestDateCovered"))
-        if covered is not None and start <= covered < hi - LAG:
+        if covered is not None and covered < hi - LAG:
             raise Faulted(Fault("transient", f"the deletions of {self.shape.name} are told until {covered} only"))
         return Page([self._deletion(each, response.sent_at) for each in answer.get("deletedRecords") or ()])
 
@@ -271,12 +275,20 @@ class SObject:
         return Delete(self.shape.collection, str(told["id"]), when, version, slack=_GRAIN)
 
 
+def _answer(response: Response) -> Answer:
+    """The rows of an answer. One that says that it is not done, and not where the others are, is a transient fault."""
+    answer = decoded(lambda: _body.read(response))
+    if answer.told["done"] is False and not answer.told["next"]:
+        raise stuck("the query is not done, and no locator of the rest is given")
+    return answer
+
+
 def _all(request: Request) -> Generator[Request, Response, list[bytes]]:
     """All rows that a query leads to."""
     response = yield request
     if response.status >= 300:
         raise Faulted(Fault("transient", "a query locator died within a page"))
-    answer = decoded(lambda: _body.read(response))
+    answer = _answer(response)
     return [bytes(row) for row in answer.rows] + (yield from _rest(answer))
 
 
@@ -288,9 +300,19 @@ def _rest(answer: Answer) -> Generator[Request, Response, list[bytes]]:
         response = yield Request(str(locator), accept=(400, 404))
         if response.status >= 300:
             raise Faulted(Fault("transient", "a query locator died within a page"))
-        answer = decoded(lambda response=response: _body.read(response))  # type: ignore[misc]
+        answer = _answer(response)
         rows += (bytes(row) for row in answer.rows)
     return rows
+
+
+_UNKEPT = re.compile(r"not replic|not support", re.I)
+
+
+def _check_kept(response: Response) -> None:
+    """Raise Faulted unless the refusal says that no deletions of this object are kept: it has no log of them (404), or
+    is not replicable."""
+    if response.status != 404 and not _UNKEPT.search(error_of(response)[1]):
+        raise Faulted(fault(response) or Fault("bad", f"HTTP status {response.status}"))
 
 
 def _stamp(value: datetime) -> str:
