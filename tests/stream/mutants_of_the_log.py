@@ -268,10 +268,17 @@ OF_THE_LOG = (
         asked=("test_dictionaries.py",),
     ),
     Mutant(
+        "dictionary-of-a-person",
+        "a dictionary holds nothing that names a person",
+        "training.py",
+        "or _PERSONAL.search(token)}",
+        "or False}",
+    ),
+    Mutant(
         "dictionary-of-the-few",
         "a dictionary holds nothing that few records have",
         "training.py",
-        "if count < SHARED_BY}",
-        "if count < 0}",
+        "if count >= enough}",
+        "if count >= 8}",
     ),
 )
