@@ -160,6 +160,8 @@ def fault(response: Response) -> Fault | None:
         return Fault("gone", message)
     if "complex" in message.lower():
         return Fault("split", message)
+    if response.status in (404, 405, 410):
+        return Fault("config", message)  # of the one address that there is, not of what was asked for
     return by_status(response, message) or Fault("bad", message)
 
 
@@ -172,7 +174,7 @@ def _reset_s(response: Response, bucket: str) -> float | None:
 
 
 def _too_many(response: Response) -> TooMany | None:
-    if response.status != 429 and not (response.status in (200, 400) and "RATELIMITED" in _codes(response)):
+    if response.status != 429 and not (b"errors" in response.body and "RATELIMITED" in _codes(response)):
         return None
     wait = retry_after_s(response)
     for bucket in ("endpoint-requests", "requests", "complexity"):

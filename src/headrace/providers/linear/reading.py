@@ -26,7 +26,7 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
-from headrace.providers.kit.pagers import connection
+from headrace.providers.kit.pagers import connection, stuck
 from headrace.providers.kit.rows import Body, Picker, Raw, Reader, decoded
 from headrace.providers.linear.access import COMPLEXITY, fault, query
 from headrace.providers.linear.schemas import points, selection
@@ -100,8 +100,14 @@ def paged(listed: Type, order: Order, *, windowed: bool) -> PageFunction:
             without += strange
         _check(response, cursor)
         answer = decoded(lambda: body.read(response))
-        records = [reader(row, response.sent_at) for row in answer.rows]
-        after = pager.after(request, response, answer)
+        if answer.told["more"] is None:
+            raise stuck("it does not say whether more follows")
+        rows = [row for row in answer.rows if bytes(row) != b"null"]
+        records = [reader(row, response.sent_at) for row in rows]
+        if answer.told["more"] and answer.told["token"] is None and records:
+            after: Cursor | None = {"token": records[-1].id}  # a cursor is the id of its page's last object
+        else:
+            after = pager.after(request, response, answer)
         if after is not None and without:
             after = {**after, "without": without}
         if order == "createdAt":
