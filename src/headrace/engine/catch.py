@@ -30,6 +30,9 @@ COUNT_HELD, HELD_OF, CHILDREN_OF, HOLD, HOLD_MORE, RELEASE = (
 
 ONE_BY_ONE = 1_000
 """So many deletes that the provider told one by one are believed without question."""
+A_FAMILY = 100
+"""So many children are believed to be gone with one word: an order that was emptied, a customer who left. In a small
+account they may well be all that there were."""
 
 
 def trips(going: int, held: int) -> bool:
@@ -72,8 +75,8 @@ async def sift(
 ) -> tuple[list[Delete], list[ChildSet]]:
     """What of a feed page's deletes goes through; the rest is held.
 
-    Deletes by name are the provider's own word, and believed up to `ONE_BY_ONE` a page; a parent that lost all its
-    children (a table, a repository) counts with every child held.
+    Deletes by name are the provider's own word, and believed up to `ONE_BY_ONE` a page, and so is that a parent has no
+    children any more, up to `A_FAMILY`: of those of a table or a repository it said nothing one by one.
     """
     emptied: dict[str, list[ChildSet]] = defaultdict(list)
     for child_set in child_sets:
@@ -86,9 +89,12 @@ async def sift(
         sets, ones = emptied[collection_id], named[collection_id]
         if len(ones) <= ONE_BY_ONE and not sets:
             continue
-        ids = await _going(session, collection_id, ones, sets)
-        if len(ids) <= ONE_BY_ONE:
+        by_name, with_parents = await _going(session, ones), await _children(session, collection_id, sets)
+        if len(by_name | with_parents) > ONE_BY_ONE:
+            with_parents |= by_name
+        if len(with_parents) <= A_FAMILY:
             continue
+        ids = sorted(with_parents)
         pool = session.services.db.ingest
         held = await held_by(pool, session.fence.stream_id, session.fence.sync_id, collection_id)
         if trips(len(ids), held):
@@ -103,17 +109,22 @@ async def sift(
     return deletes, child_sets
 
 
-async def _going(
-    session: Session, collection_id: str, deletes: Sequence[Delete], sets: Sequence[ChildSet]
-) -> list[UUID]:
+async def _going(session: Session, deletes: Sequence[Delete]) -> set[UUID]:
     """The ids of the held records that these deletes would take; one that is not held takes nothing."""
-    fence, pool = session.fence, session.services.db.ingest
-    namespace = record_namespace(fence.sync_id, collection_id)
-    rows = await pool.fetch(HELD_OF, fence.stream_id, [record_id(namespace, delete.id) for delete in deletes])
-    if sets:
-        parents = [text(one.parent) for one in sets]
-        rows += await pool.fetch(CHILDREN_OF, fence.stream_id, fence.sync_id, collection_id, parents)
-    return sorted({row["record_id"] for row in rows})
+    if not deletes:
+        return set()
+    namespace = record_namespace(session.fence.sync_id, deletes[0].collection)
+    ids = [record_id(namespace, delete.id) for delete in deletes]
+    return {row["record_id"] for row in await session.services.db.ingest.fetch(HELD_OF, session.fence.stream_id, ids)}
+
+
+async def _children(session: Session, collection_id: str, sets: Sequence[ChildSet]) -> set[UUID]:
+    """The ids of the held children of these parents."""
+    if not sets:
+        return set()
+    fence, parents = session.fence, [text(one.parent) for one in sets]
+    rows = await session.services.db.ingest.fetch(CHILDREN_OF, fence.stream_id, fence.sync_id, collection_id, parents)
+    return {row["record_id"] for row in rows}
 
 
 async def _hold_more(session: Session, collection_id: str, held: int, ids: Sequence[UUID]) -> None:
