@@ -42,6 +42,21 @@ class Provider:
             async for line in answer.aiter_lines():
                 yield line.encode()
 
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Every event that its list shows, newest first."""
+        asked = {"limit": "100"}
+        while True:
+            answer = await self._http.get(
+                f"{self.url}/v1/events", params=asked, headers={"Authorization": f"Bearer {KEY}"}
+            )
+            answer.raise_for_status()
+            page = answer.json()
+            for event in page["data"]:
+                yield event
+            if not page["has_more"]:
+                return
+            asked["starting_after"] = page["data"][-1]["id"]
+
     async def first(self, collection: str, count: int = 100) -> AsyncIterator[bytes]:
         """The first of them."""
         async for raw in self.objects(collection):

@@ -3,7 +3,7 @@ is right."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,12 @@ from bench.peers.results import Result
 from bench.peers.rightness import Verdict, compare, mark
 
 Make = Callable[[Ground], Peer]
+Look = Callable[[Peer], Awaitable[None]]
+"""What is done with a peer at the end of a scenario, while its copy and the provider still stand."""
+
+
+async def _no_look(peer: Peer) -> None: ...
+
 
 FIRST, AGAIN, CHANGED, KILLED, HOSTILE = "first load", "again", "changed", "killed", "hostile"
 HEADINGS = {
@@ -26,6 +32,18 @@ HEADINGS = {
     KILLED: "kill -9 at half of the first load",
     HOSTILE: "A provider that misbehaves",
 }
+
+
+_REFUSED = {"path": "/v1/*", "probability": 0.03}
+FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "ties": {"second": 3600},
+    "rate_limited": _REFUSED,
+    "server_error": _REFUSED,
+    "reset": {**_REFUSED, "at": 2000},
+    "late_events": {"probability": 0.3, "delay_s": 5},
+    "unordered_events": {},
+}
+"""How the provider misbehaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +118,9 @@ async def _first_request(peer: Peer, asked: int) -> tuple[float, float, float]:
     return time.perf_counter(), peer.busy_s(), peer.ground.database.busy_s()
 
 
-async def load_and_change(database: Database, make: Make, size: Size, scenarios: set[str]) -> AsyncIterator[Result]:
+async def load_and_change(
+    database: Database, make: Make, size: Size, scenarios: set[str], look: Look = _no_look
+) -> AsyncIterator[Result]:
     """The first load, a second run over the same, and then changes: on one ground. Gives what is in `scenarios`."""
     async with ground(database, size.each, size.each) as there:
         peer = make(there)
@@ -113,6 +133,7 @@ async def load_and_change(database: Database, make: Make, size: Size, scenarios:
                         yield Result(scenario, peer.name, figures, verdict)
             if (scenario := CHANGED) in scenarios:
                 yield await _changed(peer, size)
+            await look(peer)
         except Failed as error:
             # A load that failed leaves nothing to be looked at in what was to follow it.
             yield Result(scenario if scenario in scenarios else min(scenarios), peer.name, failed=str(error))
@@ -149,16 +170,19 @@ async def _change(there: Ground, size: Size) -> Wanted:
             changed = orjson.loads(raw)["id"]
             fields = {"metadata": {"changed_by": "bench", "turn": str(turn)}}
             wanted[collection][changed] = await there.provider.update(collection, changed, fields)
-        goes = max(1, size.each // 10_000)
-        async for raw in there.provider.objects(collection):
-            held = orjson.loads(raw)
-            if held["id"] in wanted[collection] or (collection == "invoices" and held["status"] != "draft"):
-                continue
-            await there.provider.delete(collection, held["id"])
-            wanted[collection][held["id"]] = None
-            if (goes := goes - 1) == 0:
-                break
+        ids = [held["id"] async for held in _deletable(there, collection) if held["id"] not in wanted[collection]]
+        every = max(1, len(ids) // max(1, size.each // 10_000))
+        for gone in ids[every // 2 :: every][: max(1, size.each // 10_000)]:
+            await there.provider.delete(collection, gone)
+            wanted[collection][gone] = None
     return wanted
+
+
+async def _deletable(there: Ground, collection: str) -> AsyncIterator[Mapping[str, Any]]:
+    async for raw in there.provider.objects(collection):
+        held = orjson.loads(raw)
+        if collection != "invoices" or held["status"] == "draft":
+            yield held
 
 
 async def _every(there: Ground, collection: str, nth: int) -> Any:
@@ -215,14 +239,17 @@ async def killed(database: Database, make: Make, size: Size, usual: float | None
             await peer.close()
 
 
-async def hostile(database: Database, make: Make, size: Size) -> Result:
+async def hostile(
+    database: Database, make: Make, size: Size, look: Look = _no_look, faults: Iterable[str] = tuple(FAULTS)
+) -> Result:
     """A first load and a time of changes from a provider that refuses, fails and breaks off some answers, tells events
     late, has many objects in the same second, and lists with more lines than a page shows. Then it rests and behaves,
     and the peer brings over what is left: one that is a command is started until it ends well, three times at most."""
     async with ground(database, size.each, size.each, long=True) as there:
         peer = make(there)
         try:
-            await _misbehave(there)
+            for kind in faults:
+                await there.provider.misbehave(kind, **FAULTS[kind])
             runs = await _tried(peer, size)
             await peer.follow()
             await there.provider.stir(50.0)
@@ -237,21 +264,13 @@ async def hostile(database: Database, make: Make, size: Size) -> Result:
             else:
                 runs += await _tried(peer, size)
             figures = {"runs that it took": float(runs), "requests": float(await there.provider.requests())}
-            return Result(HOSTILE, peer.name, figures, str(await judge(peer)))
+            verdict = str(await judge(peer))
+            await look(peer)
+            return Result(HOSTILE, peer.name, figures, verdict)
         except Failed as error:
             return Result(HOSTILE, peer.name, failed=str(error))
         finally:
             await peer.close()
-
-
-async def _misbehave(there: Ground) -> None:
-    refused = {"path": "/v1/*", "probability": 0.03}
-    await there.provider.misbehave("ties", second=3600)
-    await there.provider.misbehave("rate_limited", **refused)
-    await there.provider.misbehave("server_error", **refused)
-    await there.provider.misbehave("reset", **refused, at=2000)
-    await there.provider.misbehave("late_events", probability=0.3, delay_s=5)
-    await there.provider.misbehave("unordered_events")
 
 
 async def _tried(peer: Peer, size: Size) -> int:
