@@ -13,13 +13,16 @@ from typing import Any
 
 import asyncpg
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stream_log import Log, OnDatabase, delete, new_log, record
+from stream_log import THINGS, Log, OnDatabase, delete, new_log, record
 
 from headrace.db.pool import Database
 from headrace.stream.append import append_within
+from headrace.stream.codec import WITH_DICTIONARY, Dictionary
 from headrace.stream.items import Batch
+from headrace.stream.training import train
 
 change = st.one_of(
     st.tuples(st.just("put"), st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)),
@@ -55,13 +58,31 @@ class Follower:
             await asyncio.sleep(0)
 
 
+def text(id_: str, content: int) -> bytes:
+    return orjson.dumps({"id": id_, "content": content, "notes": "Sold on account, to be paid when it is there."})
+
+
+async def learned(log: Log) -> None:
+    """A dictionary for the sync's records, as one that has written a thousand has it."""
+    made = train([text(f"{n}", n) for n in range(200)], log.sync_id.bytes)
+    assert made is not None
+    await log.db.api.execute(
+        "insert into payload_dicts (stream_id, dict_id, sync_id, collection_id, dict) values ($1, $2, $3, $4, $5)",
+        log.stream_id,
+        Dictionary(made).dict_id,
+        log.sync_id,
+        THINGS,
+        made,
+    )
+
+
 async def write(log: Log, name: int, changes: list[tuple[str, Any]]) -> dict[str, Any]:
     """Each writer has a sync and records of its own, so that what is meant does not hang on who was quicker."""
     meant: dict[str, Any] = {}
     last: list[Any] = []
     for moment, (what, ids) in enumerate(changes):
         if what in ("put", "slow put"):
-            last = [record(f"{name}-{id_}", moment, content=moment) for id_ in ids]
+            last = [record(f"{name}-{id_}", moment, raw=text(f"{name}-{id_}", moment)) for id_ in ids]
             meant |= {each.id: moment for each in last}
         elif what == "delete":
             last = [delete(f"{name}-{id_}", moment) for id_ in ids]
@@ -92,9 +113,11 @@ async def held_open(db: Database) -> AsyncIterator[None]:
         await elsewhere.close()
 
 
-async def play(db: Database, writers: list[list[tuple[str, Any]]]) -> None:
+async def play(db: Database, writers: list[list[tuple[str, Any]]], *, packed: bool) -> None:
     log = await new_log(db)
     logs = [await log.another_sync() for _ in writers]
+    for each in logs if packed else ():
+        await learned(each)
     follower = Follower(log)
     meant: dict[str, Any] = {}
     async with held_open(db):
@@ -107,15 +130,20 @@ async def play(db: Database, writers: list[list[tuple[str, Any]]]) -> None:
     held = await log.read()
     assert {each.upstream_id: None if each.deleted else orjson.loads(each.data)["content"] for each in held} == meant
     assert follower.copy == meant
+    codecs = {row[0] for row in await db.api.fetch("select codec from records where stream_id = $1", log.stream_id)}
+    assert (WITH_DICTIONARY in codecs) == (packed and bool(meant))
     assert follower.at <= await log.head()
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "with dictionaries"])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writers=st.lists(writer, min_size=2, max_size=4))
 def test_a_follower_misses_nothing_whatever_the_writers_do(
-    on_db: OnDatabase, writers: list[list[tuple[str, Any]]]
+    on_db: OnDatabase,
+    packed: bool,
+    writers: list[list[tuple[str, Any]]],
 ) -> None:
-    on_db(lambda db: play(db, writers))
+    on_db(lambda db: play(db, writers, packed=packed))
 
 
 picture = st.tuples(
