@@ -81,6 +81,12 @@ def test_each_type_of_field_has_a_schema() -> None:
     assert {path.split(".")[1] for path in volatile(fields)} >= attachments
 
 
+def test_a_table_has_a_schema() -> None:
+    made = schema(body("TableSchema"))
+    Draft202012Validator.check_schema(made)
+    assert made["properties"]["fields"]["properties"].keys() == {each["id"] for each in body("TableSchema")["fields"]}
+
+
 def test_an_account_is_found_with_its_tables() -> None:
     answers = {"bases": body("Bases"), "tables": body("BaseSchema"), "webhooks": {"webhooks": []}}
     steps = DISCOVERY.page(Context({}, NOW), None)
