@@ -14,7 +14,8 @@ ROOT = Path(headrace.__file__).parent
 SCHEMA = "\n".join(path.read_text() for path in sorted((ROOT / "db" / "migrations").glob("*.sql")))
 
 INSTANCE = {
-    "instance", "orgs", "schema_migrations", "workers", "limit_buckets", "limit_slots", "account_clocks",
+    "instance", "orgs", "schema_migrations", "workers", "limit_buckets", "limit_slots", "limit_shares",
+    "account_clocks",
 }  # fmt: skip
 """What is neither a stream's nor an organisation's: the installation itself."""
 

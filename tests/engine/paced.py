@@ -1,7 +1,9 @@
 """A provider and its access for the tests of pace and transport, and a process that asks as fast as it may.
 
 python tests/engine/paced.py DSN URL ALLOWED WINDOW_S SECONDS CONCURRENCY
-    [SYNC_ALLOWED SYNC_INTERVAL SYNC_ID [SYNC_CONCURRENT]]
+    [SYNC_ALLOWED SYNC_INTERVAL SYNC_ID[,SYNC_ID…] [SYNC_CONCURRENT]]
+
+CONCURRENCY requests at once, for each of the syncs.
 """
 
 import asyncio
@@ -116,12 +118,14 @@ async def ask_on(pace: Pace, who: Access, whose: Sync | None, url: str, concurre
 async def main(arguments: list[str]) -> None:
     dsn, url, allowed, window_s, seconds, concurrency, *own = arguments
     db = await Database.open(dsn, api_size=4, ingest_size=1)
-    whose = sync(RateLimit(int(own[0]), int(own[1]), *map(int, own[3:])), UUID(own[2])) if own else None
+    limit = RateLimit(int(own[0]), int(own[1]), *map(int, own[3:])) if own else None
+    syncs = [sync(limit, UUID(name)) for name in own[2].split(",")] if own else [None]
     pace = Pace(db, uuid7(), Settings())
     done = asyncio.Event()
     asyncio.get_running_loop().call_later(float(seconds), done.set)
     limits = [Limit(float(allowed), float(window_s))] if float(allowed) else []
-    await ask_on(pace, access(provider(*limits)), whose, url, int(concurrency), done)
+    who = access(provider(*limits))
+    await asyncio.gather(*(ask_on(pace, who, whose, url, int(concurrency), done) for whose in syncs))
     await pace.stop()
     await db.close()
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,7 @@ from headrace.engine.ledger import Ledger
 from headrace.engine.limits import ALL, Counted
 from headrace.engine.outage import OUTAGE
 from headrace.engine.precedence import FLOOR, FairQueue, Priority
+from headrace.engine.shares import Shares
 from headrace.errors import HeadraceError
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,11 @@ log = structlog.get_logger(__name__)
 HORIZON_S = {Priority.MUTATION: 0.25, Priority.CHANGES: 0.2, Priority.SWEEP: 0.175, Priority.BACKFILL: 0.15}
 """How far ahead slots are taken. Processes that have more pressing requests get theirs first, since they reach farther;
 a priority that has had none of the same slots in this process for a while reaches as far as all, for one request."""
+YIELDS_S = 0.025
+"""So much less far one reaches whose syncs have had more turns than those of another process, but no less far than the
+next lower priority."""
 _STARVED_S = 1.0
+_SHARED_EVERY_S = 0.5
 _MOST_ASKS = 64
 _MOST_AHEAD = 48
 _LIVELY_S = 0.25
@@ -111,9 +116,14 @@ class _Waiter:
 class AccountQueue:
     """One account of one provider. `slot` waits; everything else returns at once."""
 
-    def __init__(self, provider: str, ledger: Ledger, clock: DatabaseClock) -> None:
+    def __init__(self, provider: str, owner: bytes, worker_id: UUID, ledger: Ledger, clock: DatabaseClock) -> None:
         self._provider = provider
+        self._owner = owner
+        self._worker_id = worker_id
         self._ledger = ledger
+        self._shares = Shares()
+        self._shared_at = 0.0
+        self._short = False
         self._clock = clock
         self._waiting: FairQueue[_Waiter] = FairQueue()
         self._lanes: dict[LaneKey, _Lane] = {}
@@ -139,6 +149,7 @@ class AccountQueue:
                     raise Blocked(from_unix(self._blocked_until(counted.endpoint)))
                 await self._clock.sleep(blocked)
                 continue
+            self._shares.wants(priority, sync_id)
             lane = self._lane((counted.charges, counted.words))
             slot = lane.take(self._now())
             if slot is None:
@@ -148,6 +159,7 @@ class AccountQueue:
                 )
             if await self._begun(slot, counted.endpoint, jumps):
                 self._used = self._clock.monotonic()
+                self._shares.served(priority)
                 return
             metrics.PERMITS_LAPSED.labels(self._provider).inc()
 
@@ -221,6 +233,7 @@ class AccountQueue:
         published = {key: limit for waiter in batch for key, limit in waiter.counted.published.items()}
         jumps = self._clock.jumps
         try:
+            await self._share(batch, now)
             answers = await self._ledger.reserve(self._provider, published, asks)
         except OUTAGE as error:
             if not self._away:
@@ -232,6 +245,14 @@ class AccountQueue:
             if self._clock.jumps == jumps:  # else these are moments of another time: what was given out lapses
                 self._deliver(batch, lanes, asks, answers)
 
+    async def _share(self, batch: Sequence[_Waiter], now: float) -> None:
+        """While there is less than is wanted: hear what the syncs of other processes have had."""
+        if self._short and now >= self._shared_at + _SHARED_EVERY_S:
+            self._short, self._shared_at = False, now
+            own = self._shares.told((waiter.priority, waiter.sync_id) for waiter in self._waiting)
+            fresh = timedelta(seconds=2 * max(waiter.starved_s() for waiter in batch))
+            self._shares.heed(await self._ledger.share(self._provider, self._owner, self._worker_id, own, fresh))
+
     def _asks(self, batch: Sequence[_Waiter], now: float) -> tuple[list[LaneKey], list[Ask]]:
         """The batch's asks, and behind them those for requests that are expected to follow."""
         lanes = [waiter.lane for waiter in batch]
@@ -239,7 +260,7 @@ class AccountQueue:
         for key in dict.fromkeys(lanes):
             ahead = min(self._lane(key).ahead, _MOST_ASKS - len(asks))
             lanes += [key] * ahead
-            asks += [Ask(*key, HORIZON_S[Priority.BACKFILL])] * ahead
+            asks += [Ask(*key, self._reach_s(Priority.BACKFILL))] * ahead
         return lanes, asks
 
     def _deliver(
@@ -264,13 +285,17 @@ class AccountQueue:
                 elif answer.blocked:
                     self._lane(key).not_before[waiter.priority] = answer.at
                 else:
+                    self._short = True
                     self._lane(key).begins[waiter.priority] = answer.at + ask.horizon_s / 2
 
     # ── moments ──
 
     def _horizon_s(self, waiter: _Waiter, now: float) -> float:
         passed_over = now - max(waiter.since, self._granted_at.get((self._place(waiter), waiter.priority), 0.0))
-        return HORIZON_S[Priority.MUTATION if passed_over > waiter.starved_s() else waiter.priority]
+        return HORIZON_S[Priority.MUTATION] if passed_over > waiter.starved_s() else self._reach_s(waiter.priority)
+
+    def _reach_s(self, priority: Priority) -> float:
+        return HORIZON_S[priority] - (YIELDS_S if self._shares.ahead(priority) else 0.0)
 
     def _place(self, waiter: _Waiter) -> BucketKey | None:
         """The bucket that keeps it waiting: others may have slots to spare, or requests in line that want none of the

@@ -7,6 +7,7 @@ other process was faster: two statements for a batch of asks of one process for 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -14,12 +15,14 @@ from headrace.clock import from_unix
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.engine.bucket import Ask, Bucket, BucketKey, Later, Slot, Word, decide
+from headrace.engine.shares import Share
 from headrace.engine.sightings import Sightings, Trust
 
 SQL = load(__package__, "ledger.sql")
 READ_ROWS, SWAP_ROWS, ADD_ROWS = SQL.read_rows, SQL.swap_rows, SQL.add_rows
 LOCK_CLASS, SAVE_ALLOWED = SQL.lock_class, SQL.save_allowed
 BLOCK, BELIEVE, FORGET_IDLE = SQL.block, SQL.believe, SQL.forget_idle
+TELL_SHARE, OTHERS_SHARES, FORGET_SHARES = SQL.tell_share, SQL.others_shares, SQL.forget_shares
 
 WORD = 0
 """`window_ms` of the row that holds the provider's word about a class. What it says is left of one window of the class
@@ -91,9 +94,19 @@ class Ledger:
         now, resets = from_unix(self._now()), from_unix(resets_at)
         await self._db.api.execute(BELIEVE, provider, *word, now, resets, remaining)
 
+    async def share(self, provider: str, owner: bytes, worker_id: UUID, own: Share, fresh: timedelta) -> list[Share]:
+        """Tell the other processes what this one's syncs of the account have had; what those say who spoke within
+        `fresh`."""
+        now = self._db.clock.now()
+        async with self._db.api.acquire() as connection:
+            await connection.execute(TELL_SHARE, provider, owner, worker_id, own.waiting, own.turns, now)
+            rows = await connection.fetch(OTHERS_SHARES, provider, owner, worker_id, now - fresh)
+        return [Share(row["waiting"], row["turns"]) for row in rows]
+
     async def forget_idle(self, now: datetime, idle: timedelta) -> None:
         """Drop rows that nobody used for `idle` (more than a day, the longest window that is dropped)."""
         await self._db.api.execute(FORGET_IDLE, now - idle)
+        await self._db.api.execute(FORGET_SHARES, now - idle)
 
     async def _add(self, connection: Conn, provider: str, keys: Sequence[BucketKey], published: Published) -> None:
         now = self._now()

@@ -68,6 +68,19 @@ do update set
     when limit_buckets.believed_remaining is null or limit_buckets.refilled_at <= $5 then excluded.refilled_at
     else limit_buckets.refilled_at end
 
+-- name: tell_share
+insert into limit_shares (provider, account_hash, worker_id, waiting, turns, told_at)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (provider, account_hash, worker_id)
+do update set waiting = excluded.waiting, turns = excluded.turns, told_at = excluded.told_at
+
+-- name: others_shares
+select waiting, turns from limit_shares
+where provider = $1 and account_hash = $2 and worker_id <> $3 and told_at > $4
+
+-- name: forget_shares
+delete from limit_shares where told_at < $1
+
 -- name: forget_idle
 -- Rows that stand as if they had never been: full again, and nothing said that still holds.
 delete from limit_buckets

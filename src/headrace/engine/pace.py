@@ -49,6 +49,7 @@ class Pace:
 
     def __init__(self, db: Database, worker_id: UUID, settings: Settings) -> None:
         self._clock = db.clock
+        self._worker_id = worker_id
         self._ledger = Ledger(db)
         self._override = limits.override_of(settings)
         self.presence = Presence(db, worker_id, settings)
@@ -174,7 +175,7 @@ class Pace:
         queue = self._queues.get(key)
         if queue is None:
             self._drop_idle()
-            queue = self._queues[key] = AccountQueue(access.provider.slug, self._ledger, self._clock)
+            queue = self._queues[key] = AccountQueue(*key, self._worker_id, self._ledger, self._clock)
         return queue
 
     def _drop_idle(self) -> None:
