@@ -18,6 +18,7 @@ async def test_inactive_products_and_canceled_subscriptions_are_copied(db: Datab
             account.delete("subscriptions", name)
         wanted = {"stripe:product": "products", "stripe:subscription": "subscriptions"}
         properties = {"secret": "sk_test_51", "test": True, "name": "x"}
+        server.faults.add("short_horizon", horizon_s=0)  # no event tells of them: the lists have to
         async with holding_at(db, server.base_url, wanted, STRIPE, KEY, properties) as held:
             await held.start()
             await held.read_to_the_end()

@@ -23,3 +23,8 @@ async def test_no_setting_but_those_that_must_reads_anything_again(db: Database)
             shop.put("order", "o00", total=1)
             await held.until(lambda: held.copies(shop, ["order"]))
             assert shop.count("/order") == listed
+            await held.kill()  # whoever reads it next goes by what is stored
+            shop.put("order", "o01", total=1)
+            await held.start()
+            await held.until(lambda: held.copies(shop, ["order"]))
+            assert shop.count("/order") == listed
