@@ -42,7 +42,7 @@ def test_ids_and_numbers_are_written_in_and_nothing_else_can_be() -> None:
     assert inline("select $1, $2, $10", id_, 7, *range(8)) == f"select '{id_}'::uuid, 7, 7"
     moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
     assert inline("$1 $2 $3", None, True, moment) == "null true '2026-01-02T03:04:05.000006+00:00'::timestamptz"
-    assert inline("$1, $2", [id_], [1, 2]) == f"'{{{id_}}}'::uuid[], '{{1,2}}'::bigint[]"
+    assert inline("$1, $2", [id_], [1, 2]) == f"'{{{id_.hex}}}'::uuid[], '{{1,2}}'::bigint[]"
     for text in ("1; drop table records", "12", b"12"):
         with pytest.raises(TypeError, match="text is not written"):
             inline("select $1", text)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from headrace.api.auth import caller, require, require_stream
 from headrace.api.body import Fields, read_object, validated
 from headrace.api.fields import Integer
 from headrace.api.metrics import DELIVERED, SETTLED
-from headrace.api.record_rendering import Renderer, dumps, syncs_of
+from headrace.api.record_rendering import Renderer, syncs_of
 from headrace.api.services import Services, services_of
 from headrace.api.watched import watched
 from headrace.control import consumers
@@ -91,14 +91,10 @@ async def next_messages(request: Request) -> Response:
             consumer.stream_id, consumer.id, asked.batch_size, asked.wait_for, gone
         )
     renderer = Renderer(await syncs_of(services, consumer.org_id, (record for _, record in delivered.messages)))
-    messages = [
-        {"ack_token": token, **rendered}
-        for token, entry in delivered.messages
-        if (rendered := renderer.message(entry)) is not None
-    ]
-    DELIVERED.inc(len(messages))
     info = {"num_pending": delivered.num_pending, "num_ack_pending": delivered.num_ack_pending}
-    return Json(dumps({"data": messages, "info": info}))
+    answer, shown = renderer.answer(delivered.messages, info)
+    DELIVERED.inc(shown)
+    return Json(answer)
 
 
 async def _asked(request: Request) -> NextFields:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from uuid import UUID
 
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -96,7 +96,7 @@ def _literal(value: Inlined) -> str:
         return f"'{value.isoformat()}'::timestamptz"
     if isinstance(value, str | bytes):
         raise TypeError("text is not written into statements")
-    kind = "uuid" if value and isinstance(value[0], UUID) else "bigint"
-    return (
-        f"'{{{','.join(str(UUID(bytes=v.bytes)) if isinstance(v, UUID) else str(int(v)) for v in value)}}}'::{kind}[]"
-    )
+    if value and isinstance(value[0], UUID):
+        ids = cast("Sequence[UUID]", value)
+        return f"'{{{','.join([each.bytes.hex() for each in ids])}}}'::uuid[]"  # str() takes twenty times as long
+    return f"'{{{','.join([str(int(each)) for each in value])}}}'::bigint[]"

@@ -251,14 +251,14 @@ class Desk:
     ) -> "list[tuple[_Receive, list[Entry], Taken, Delivered]]":
         """Of the calls that a turn served: those that are now answered, which no longer wait."""
         now = asyncio.get_running_loop().time()
-        mint = self.tokens.mint
         answers = []
         for receive, records in zip(receives, taken.answers, strict=True):
             if receive.answer.done():
                 self._release(records, taken)
             elif records or receive.deadline <= now:
-                turn, generation = taken.turn, taken.generation
-                messages = [(mint(each.record_id, each.updated_idx, turn, generation), each) for each in records]
+                handed_out = [(each.record_id, each.updated_idx) for each in records]
+                tokens = self.tokens.mint(handed_out, taken.turn, taken.generation)
+                messages = list(zip(tokens, records, strict=True))
                 answers.append((receive, records, taken, Delivered(messages, waiting.num_pending, waiting.out)))
                 self._receives.remove(receive)
         return answers

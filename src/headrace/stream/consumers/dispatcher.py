@@ -85,8 +85,7 @@ class Dispatcher:
         reason: str | None = None,
     ) -> None:
         desk = await self._desk(stream_id, consumer_id)
-        read = desk.tokens.read
-        await desk.settle(Settle(action, [read(token) for token in tokens], delay, reason))
+        await desk.settle(Settle(action, desk.tokens.read(tokens), delay, reason))
         if action == "ack":
             self.tally.acked(Key(stream_id, consumer_id), len(tokens))
 

@@ -45,7 +45,7 @@ _TURN = Together(
     },
 )
 
-_LITTLE = 100  # messages
+_LITTLE = 5000  # messages: 300 kB of text
 
 
 class Overtaken(Exception):
