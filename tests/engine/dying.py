@@ -5,10 +5,12 @@ From that moment on nothing more happens: whatever the dead process still tries 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+
+from holding import Holding
 
 from headrace.engine.services import EngineServices
 
@@ -84,3 +86,17 @@ def dying(services: EngineServices, points: Points) -> EngineServices:
     db: Any = _Database(services.db, points)
     transport: Any = _Transport(services.transport, points)
     return replace(services, db=db, transport=transport)
+
+
+async def reach(held: Holding, alive: EngineServices, points: Points, condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for the condition; a dead runner's sync is taken up by a living one."""
+    async with asyncio.timeout(60):
+        while not await condition():
+            if points.dead and held.services is not alive:
+                await held.kill()
+                held.services = alive
+                await held.start()
+                await held.ask()
+            elif held.task is not None and held.task.done() and held.services is alive:
+                held.task.result()
+            await asyncio.sleep(0.02)

@@ -1,15 +1,13 @@
 """Killed at every await on the database and on the provider, and taken up by another: nothing is lost or doubled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
-from dying import Points, dying
-from holding import Holding, holding
+from dying import Points, dying, reach
+from holding import holding
 from shop import open_shop
 
 from headrace.db.pool import Database
-from headrace.engine.services import EngineServices
 from headrace.stream.read import head
 
 KINDS = ["order", "item", "note", "tag"]
@@ -47,20 +45,6 @@ async def life(db: Database, last: int | None) -> int:
     assert numbers == 48 + 4 + 4 + 1 + 2
     assert {record.upstream_id for record in records if record.deleted} == {"o03", "o02.a", "o03.a", "t02"}
     return passed
-
-
-async def reach(held: Holding, alive: EngineServices, points: Points, condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for the condition; a dead runner's sync is taken up by a living one."""
-    async with asyncio.timeout(60):
-        while not await condition():
-            if points.dead and held.services is not alive:
-                await held.kill()
-                held.services = alive
-                await held.start()
-                await held.ask()
-            elif held.task is not None and held.task.done() and held.services is alive:
-                held.task.result()
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.slow
