@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from headrace.clock import micros
 from headrace.errors import ImplementationError
-from headrace.providers.kit.rows import Picker, Raw, Reader, iso8601, unix_seconds
+from headrace.providers.kit.rows import UNREADABLE, Picker, Raw, Reader, iso8601, unix_seconds
+from headrace.stream.codec import check, refusal
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 JSON: Any = st.recursive(
@@ -34,6 +35,26 @@ def test_picks_what_a_plain_lookup_finds(document: dict[str, Any], names: list[s
     text = orjson.dumps(document)
     plain = orjson.loads(text)
     assert list(Picker(**paths)(text)) == [plain.get(name) for name in names]
+
+
+@given(
+    st.dictionaries(NAMES, JSON, min_size=1, max_size=4).map(orjson.dumps),
+    st.lists(
+        st.tuples(st.integers(0, 200), st.integers(0, 2), st.sampled_from(b'"\\,:{}[]019-+.eEtnu \0\x1f\x7f')),
+        max_size=3,
+    ),
+)
+def test_what_was_picked_from_is_json_to_its_end(text: bytes, spoilt: list[tuple[int, int, int]]) -> None:
+    """So a Record made of it need not be read once more; whether it is UTF-8 is another matter."""
+    for place, cut, character in spoilt:
+        place %= len(text)
+        text = text[:place] + bytes([character]) + text[place + cut :]
+    try:
+        Picker(first=("id", Any), second=("created", Any))(text)
+    except UNREADABLE:
+        return
+    if refusal(text) is None:
+        check(text, "the text")
 
 
 def test_picks_from_inside_and_gives_none_for_what_is_not_there() -> None:

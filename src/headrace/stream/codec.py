@@ -125,13 +125,16 @@ def refusal(raw: bytes) -> str | None:
     return None
 
 
-def check(raw: bytes, what: str) -> None:
-    """Refuse text that is not JSON in UTF-8: it is spliced into our answers as it stands.
+def check(raw: bytes, what: str, *, parsed: bool = False) -> None:
+    """Refuse text that is not JSON in UTF-8: it is spliced into our answers as it stands. Of text that was `parsed`
+    it is known to be JSON.
 
     Raises ImplementationError naming `what`; a provider's broken answer should have been refused where it was read.
     """
     if (reason := refusal(raw)) is not None:
         raise ImplementationError(f"{what} {reason}")
+    if parsed:
+        return
     try:
         _whole.decode(raw)
     except (msgspec.DecodeError, RecursionError):

@@ -16,7 +16,8 @@ class Record:
     microseconds, or 0 where it has neither. `as_of` is the moment, in the provider's clock, for which the answer
     speaks: when the request was sent, or the time of the event. `slack` is how far off that moment may be (a feed of
     whole seconds): where it cannot be told which of two pictures is the newer, the record comes back as unclear and
-    is fetched. `strong` is False for an eventually consistent reading (a search index).
+    is fetched. `strong` is False for an eventually consistent reading (a search index). `parsed` says that a parser has
+    read this very text to its end as JSON: the append then does not do so again.
     """
 
     collection: str
@@ -30,6 +31,7 @@ class Record:
     partition: str | None = None
     strong: bool = True
     slack: timedelta = NO_SLACK
+    parsed: bool = False
 
 
 @dataclass(slots=True)

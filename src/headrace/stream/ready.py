@@ -59,7 +59,7 @@ async def _payloads(overs: Sequence[Overwrite], in_use: Mapping[str, Dictionary]
     for over in overs:
         item = over.new.item
         assert isinstance(item, Record)
-        check(item.raw, f"the record {item.id!r} of {item.collection}")
+        check(item.raw, f"the record {item.id!r} of {item.collection}", parsed=item.parsed)
         raws.append(item.raw)
         packed_with.append(in_use.get(item.collection))
     if len(raws) >= _OFF_THE_LOOP:

@@ -196,7 +196,7 @@ class Reader:
             values = self._pick(row)
         except UNREADABLE as error:
             raise unreadable(error) from None
-        record = Record(self.collection, self._key(values), bytes(row), as_of, partition=partition)
+        record = Record(self.collection, self._key(values), bytes(row), as_of, partition=partition, parsed=True)
         for name, value in zip(self._named, values, strict=False):
             if name == "parent":
                 record.parent = None if value is None else str(value)

@@ -115,8 +115,11 @@ class Moment:
     slack: timedelta = timedelta(0)
 
     def record(self, collection: str, key: str, text: bytes, born: Any, parent: str | None = None) -> Record:
+        """The Record of a text that `head` has read."""
         since = born if isinstance(born, datetime) else unix_seconds(born)
-        return Record(collection, key, text, self.as_of, since, self.updated, parent=parent, slack=self.slack)
+        return Record(
+            collection, key, text, self.as_of, since, self.updated, parent=parent, slack=self.slack, parsed=True
+        )
 
 
 _head = Picker(id=("id", Any), created=("created", Any), deleted=("deleted", Any))
