@@ -15,9 +15,10 @@ from headrace.testing.processes import ServeProcess
 
 
 @asynccontextmanager
-async def serving(dsn: str) -> AsyncIterator[AsyncClient]:
-    """`headrace serve` as a process on this database, without the provider's limits; a client of it."""
-    async with ServeProcess(database_url=dsn, settings={"limits_override": "none"}) as server:
+async def serving(dsn: str, *, limited: bool = False) -> AsyncIterator[AsyncClient]:
+    """`headrace serve` as a process on this database, without the provider's limits unless `limited`; its client."""
+    settings = {} if limited else {"limits_override": "none"}
+    async with ServeProcess(database_url=dsn, settings=settings) as server:
         await server.ready()
         async with AsyncClient(server.url, server.token) as api:
             yield api
@@ -27,6 +28,23 @@ async def oauth_app(api: AsyncClient, provider: str) -> str:
     """The id of an OAuth app at the provider, through which its tokens are refreshed."""
     body = {"provider": provider, "name": "tests", "client_id": "client", "client_secret": "secret"}
     made: dict[str, Any] = await api.send(Call("POST", "/v1/oauth-apps", body=body))
+    return str(made["id"])
+
+
+async def connect(
+    api: AsyncClient, provider: str, properties: Mapping[str, Any], oauth_app_id: str | None = None
+) -> str:
+    """The id of a credential whose account was searched for its collections."""
+    body = {"provider": provider, "properties": dict(properties)}
+    if oauth_app_id is not None:
+        body["oauth_app_id"] = oauth_app_id
+    made: dict[str, Any] = await api.send(Call("POST", "/v1/credentials", body=body))
+    await api.collections.refresh(made["id"])
+
+    async def searched() -> bool:
+        return bool((await api.collections.refresh_status(made["id"]))["status"] == "succeeded")
+
+    await eventually(searched)
     return str(made["id"])
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import aiohttp
-from serving import complete, equal, eventually, oauth_app, serving
+from serving import complete, connect, equal, oauth_app, serving
 
 from headrace.client import AsyncClient, Collection, Sync
 from headrace.client.calls import Call
@@ -17,19 +17,10 @@ from headrace.testing.driver import Driver
 FIXED = ["airtable:base", "airtable:table"]
 
 
-async def connect(api: AsyncClient, server: AirtableServer) -> str:
+async def connected(api: AsyncClient, server: AirtableServer) -> str:
     """The id of a credential whose account was searched."""
     properties = {"kind": "airtable_oauth2", "refresh_token": "oaaRefresh0", "base_url": server.base_url}
-    body = {"provider": "airtable", "properties": properties, "oauth_app_id": await oauth_app(api, "airtable")}
-    made: dict[str, Any] = await api.send(Call("POST", "/v1/credentials", body=body))
-    await api.collections.refresh(made["id"])
-
-    async def searched() -> bool:
-        state = await api.collections.refresh_status(made["id"])
-        return bool(state["status"] == "succeeded")
-
-    await eventually(searched)
-    return str(made["id"])
+    return await connect(api, "airtable", properties, await oauth_app(api, "airtable"))
 
 
 async def found_by(server: AirtableServer, listed: list[Collection]) -> tuple[Provider, Truth, dict[str, str]]:
@@ -60,7 +51,7 @@ async def webhook(api: AsyncClient, sync: Sync, **fields: str) -> str:
 
 async def test_a_sync_of_airtable_holds_what_airtable_holds(dsn: str) -> None:
     async with AirtableServer(300) as server, serving(dsn) as api:
-        credential = await connect(api, server)
+        credential = await connected(api, server)
         listed = [each async for each in api.collections.list(credential)]
         provider, truth, ids = await found_by(server, listed)
         assert len(ids) == 12  # three bases, two tables each, and the comments on either
@@ -106,7 +97,7 @@ async def test_a_sync_of_airtable_holds_what_airtable_holds(dsn: str) -> None:
 async def test_a_ping_of_a_webhook_is_taken_as_a_hint(dsn: str) -> None:
     """The webhook is made for the address that the sync has, and its secret is told only then."""
     async with AirtableServer(30) as server, serving(dsn) as api:
-        credential = await connect(api, server)
+        credential = await connected(api, server)
         stream = await api.streams.create(slug="airtable")
         sync = await api.syncs.create(
             name="airtable",
