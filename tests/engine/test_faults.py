@@ -12,6 +12,7 @@ from shop import SHOP, Asked, Shop, open_shop
 
 from headrace.db.pool import Database
 from headrace.engine.confirm import confirm_deletes
+from headrace.engine.health import Health
 from headrace.errors import Invalid
 
 
@@ -230,6 +231,35 @@ async def test_a_mass_delete_is_held_until_it_is_confirmed(db: Database) -> None
             assert held.runner is not None
             held.runner.hint()
             await held.until(lambda: status_is(held, "healthy"))
+
+
+async def test_held_deletes_are_told_although_their_sweep_closed_with_its_process(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stopped(*_: object) -> None:
+        """The process ends before it writes what it knows."""
+
+    async with open_shop() as shop:
+        for n in range(20):
+            shop.put("tag", f"t{n:03}")
+        async with holding(db, shop, ["tag"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+            await held.until(lambda: status_is(held, "healthy"))
+            shop.things["tag"] = {}
+            with monkeypatch.context() as dying:
+                dying.setattr(Health, "save", stopped)
+                await held.ask()
+
+                async def closed() -> bool:
+                    caught = (await held.collections())["shop:tag"]["held_deletes"]
+                    return caught is not None and (await held.rows("sweep"))["shop:tag"]["value"]["state"] == "waiting"
+
+                await held.until(closed)
+                await held.kill()
+            assert await status_is(held, "healthy")
+            await held.start()
+            await held.until(lambda: status_is(held, "error"))
 
 
 async def test_what_comes_back_needs_no_confirming(db: Database) -> None:
