@@ -125,13 +125,15 @@ def known(folder: Path = FOLDER) -> list[Taken]:
 
 def expected_s(known: Sequence[Taken], peer: str, scenarios: Collection[str], sizes: Mapping[str, int]) -> float | None:
     """Seconds that these scenarios will take a peer, from what they took it before, in proportion to the size; of
-    several sizes the nearest counts. None where one of them was never taken."""
+    several sizes the nearest counts. None where one of them was never taken with a tenth of the size at least: of less
+    work, what it takes to begin is the most."""
     total = 0.0
     for scenario in scenarios:
+        size = sizes[scenario]
         of = [each for each in known if (each.result.peer, each.result.scenario) == (peer, scenario)]
+        of = [each for each in of if each.size * 10 >= size]
         if not of:
             return None
-        size = sizes[scenario]
         nearest = min({each.size for each in of}, key=lambda held: abs(held - size))
         total += median(each.took_s for each in of if each.size == nearest) * size / nearest
     return total

@@ -74,3 +74,4 @@ def test_the_time_is_told_from_what_was_taken_before_at_the_nearest_size(tmp_pat
     assert expected_s(before, "ours", set(), SIZES) == 0.0
     assert expected_s(before, "ours", {"first load", "again"}, SIZES) is None
     assert expected_s(before, "theirs", {"first load"}, SIZES) is None
+    assert expected_s(before, "ours", {"first load"}, {"first load": 10_001}) is None
