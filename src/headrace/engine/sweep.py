@@ -24,7 +24,7 @@ from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind, CursorGuard
 from headrace.engine.partitions import has_gone, partitions_of
 from headrace.engine.refused import is_refused, leave_out
-from headrace.engine.schedule import Tempo
+from headrace.engine.schedule import RUN_EVERY, Tempo
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
 from headrace.ids import record_id, record_namespace, uuid7
@@ -113,7 +113,8 @@ class Sweep:
             started = tempo.run_started
             if started is None or (began is not None and began >= started):
                 return None
-            return tempo.now if self._alone or due_at <= started else None
+            # What falls due before the next run begins with this one: a sweep is not late because runs are rare.
+            return tempo.now if self._alone or due_at < started + RUN_EVERY else None
         return due_at
 
     def _due_at(self) -> datetime | None:
