@@ -11,9 +11,9 @@ from headrace.testing.processes import ServeProcess
 from headrace.testing.stripe import StripeServer
 
 SETTINGS = {"limits_override": "none"}
-RECORDS = 4_000
+RECORDS = 6_000
 LARGE = Fault.of("huge", path="/v1/customers", bytes=30_000)
-"""Half of them are more than what the process may grow by."""
+"""Together they are more than the process may have, and half of them more than it may grow by."""
 
 
 @told
