@@ -1,7 +1,8 @@
 """What a consumer reads: the records, each in its newest version, or the events, each of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
@@ -15,6 +16,7 @@ from headrace.stream.events.reading import StoredEvent, packed_events
 from headrace.stream.read import MOST_BYTES, StoredRecord, attach, opened, packed
 
 MOST_NUMBER = 2**53 - 1
+_PLAN_ANEW = "set local plan_cache_mode = force_custom_plan"
 
 Entry: TypeAlias = StoredRecord | StoredEvent
 
@@ -51,6 +53,19 @@ class Due:
     def spent(self, state: State) -> bool:
         """Whether it was delivered as often as it may be, and there is nothing newer of the record."""
         return self.idx == self.message.idx and state.exhausted(self.message)
+
+
+@asynccontextmanager
+async def _planned_anew(conn: Conn) -> AsyncIterator[None]:
+    """For statements that look records up one by one: none uses a plan that was kept. One made while a stream was small
+    has been seen to take another index than the primary key, which then reads all of the stream for each record."""
+    within = conn.is_in_transaction()
+    await conn.execute(_PLAN_ANEW if within else f"begin; {_PLAN_ANEW}")
+    try:
+        yield
+    finally:
+        if not within:
+            await conn.execute("rollback")  # nothing was written
 
 
 class Source(ABC):
@@ -91,7 +106,8 @@ class Source(ABC):
         if not past or not state.messages:
             return past, 0
         ids = list(state.messages)
-        held_back = int(await conn.fetchval(self._count_held_back, stream_id, state.position, ids, *filters))
+        async with _planned_anew(conn):
+            held_back = int(await conn.fetchval(self._count_held_back, stream_id, state.position, ids, *filters))
         return max(0, past - held_back), held_back
 
     async def reaches_bytes(self, conn: Conn, stream_id: UUID, state: State, most: int) -> bool:
@@ -102,6 +118,8 @@ class Source(ABC):
         """By record, what is to be handed out for messages that are due; nothing for what is gone."""
         by_record = {message.record_id: message for message in messages}
         matches = state.settings.filters.match
+        async with _planned_anew(conn):
+            rows = await self._due_rows(conn, stream_id, state, messages)
         return {
             row["record_id"]: Due(
                 by_record[row["record_id"]],
@@ -110,7 +128,7 @@ class Source(ABC):
                 row["waiting"] or 0,
                 matches(row["sync_id"], row["collection_id"]),
             )
-            for row in await self._due_rows(conn, stream_id, state, messages)
+            for row in rows
         }
 
     async def count_due(self, conn: Conn, stream_id: UUID, state: State) -> int:
@@ -143,7 +161,8 @@ class Source(ABC):
     @read_again
     async def again(self, conn: Conn, stream_id: UUID, due: Sequence[Due]) -> Sequence[Entry]:
         """What is to be handed out again, packed, as far as it still stands."""
-        entries = await self._entries_again(conn, stream_id, due)
+        async with _planned_anew(conn):
+            entries = await self._entries_again(conn, stream_id, due)
         await attach(conn, stream_id, entries)
         return entries
 
