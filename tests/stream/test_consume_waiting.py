@@ -10,7 +10,8 @@ from stream_consumer import Consumer, Process
 from stream_log import Log, record
 
 from headrace.errors import TooManyRequests
-from headrace.stream.consumers import desk
+from headrace.stream import wake
+from headrace.stream.consumers import Delivered, desk
 from headrace.stream.wake import CHANNEL
 
 
@@ -20,26 +21,39 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.005)
 
 
+@pytest.fixture
+def without_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process looks for what came by itself: who waits must be woken."""
+    monkeypatch.setattr(desk, "_LOOK_AGAIN_S", 1000.0)
+    monkeypatch.setattr(wake, "_LOOK_EVERY_S", 1000.0)
+
+
+async def waits(process: Process, log: Log, consumer: Consumer) -> asyncio.Task[Delivered]:
+    waiting = asyncio.create_task(consumer.next(1, wait_ms=300_000))
+    await until(lambda: (stream := process.wakeups._streams.get(log.stream_id)) and stream.waiting)
+    return waiting
+
+
+@pytest.mark.usefixtures("without_looks")
 async def test_a_waiting_call_is_answered_by_the_commit_of_an_append(
     log: Log, process: Process, consumer: Consumer
 ) -> None:
-    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
-    await asyncio.sleep(0)
+    waiting = await waits(process, log, consumer)
     await log.append(record("a"))
     process.wakeups.appended(log.stream_id)
 
-    assert [r.upstream_id for _, r in (await waiting).messages] == ["a"]
+    assert [r.upstream_id for _, r in (await asyncio.wait_for(waiting, 60)).messages] == ["a"]
 
 
+@pytest.mark.usefixtures("without_looks")
 async def test_another_process_is_woken_by_a_notification(
     log: Log, consumer: Consumer, process: Process, other_process: Process
 ) -> None:
-    waiting = asyncio.create_task(consumer.next(1, wait_ms=60_000))
-    await asyncio.sleep(0)
+    waiting = await waits(process, log, consumer)
     await log.append(record("a"))
     other_process.wakeups.appended(log.stream_id)
 
-    assert len((await waiting).messages) == 1
+    assert len((await asyncio.wait_for(waiting, 60)).messages) == 1
 
 
 async def test_a_stream_that_grows_often_is_told_of_ten_times_a_second_at_most(log: Log, process: Process) -> None:
