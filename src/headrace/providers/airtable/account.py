@@ -30,7 +30,7 @@ from headrace.providers.kit import (
     Listing,
     Response,
 )
-from headrace.providers.kit.rows import decoded
+from headrace.providers.kit.rows import decoded, list_in
 
 Json = dict[str, Any]
 COMMENTS = "/comments"
@@ -48,7 +48,7 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
         answer = _object((yield request))
         left = [
             [str(each["id"]), str(each.get("name") or each["id"]), each.get("permissionLevel")]
-            for each in answer.get("bases") or ()
+            for each in list_in(answer, "bases")
         ]
         offset = answer.get("offset") or None
     found: list[Found] = []
@@ -56,7 +56,7 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
         (base, name, level), left = left[0], left[1:]
         # A base that was shared no longer since it was listed has no tables to be found.
         response = yield tables(base, accept=(403, 404))
-        told = _object(response).get("tables") or [] if response.status < 300 else []
+        told = list_in(_object(response), "tables") if response.status < 300 else []
         why = obstacle((yield from listed(base)), level, ctx.now) if told else ""
         for table in told:
             found += _found(ctx, base, name, table, why)

@@ -27,7 +27,7 @@ from headrace.providers.kit import (
     Window,
 )
 from headrace.providers.kit.pagers import stuck
-from headrace.providers.kit.rows import Body, Picker, decoded
+from headrace.providers.kit.rows import Body, Picker, decoded, list_in
 
 PAIRS: Mapping[str, tuple[str, ...]] = {
     "call": ("contacts", "companies", "deals", "tickets"),
@@ -90,9 +90,9 @@ class Associations:
                     body=orjson.dumps({"inputs": inputs}),
                 )
                 asked, inputs = inputs, []
-                for row in document(response).get("results") or ():
+                for row in list_in(document(response), "results"):
                     key = str(row["from"]["id"])
-                    found += (self._record(key, other, each, response) for each in row.get("to") or ())
+                    found += (self._record(key, other, each, response) for each in list_in(row, "to"))
                     after = ((row.get("paging") or {}).get("next") or {}).get("after")
                     if after:
                         inputs.append({"id": key, "after": str(after)})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from headrace.providers.kit import Context, Cursor, Discovered, Found, Request, Response
-from headrace.providers.kit.rows import decoded
+from headrace.providers.kit.rows import decoded, list_in
 
 DENIED = (400, 403, 404)
 """A scope is missing, or the portal does not have the product."""
@@ -107,14 +107,14 @@ def _property(described: Mapping[str, Any]) -> dict[str, Any]:
 def properties_of(path: str) -> Generator[Request, Response, Schema | None]:
     """The properties of a type; None where the credential may not see them."""
     answer = yield Request(f"/crm/v3/properties/{path}", accept=DENIED)
-    return Schema(document(answer).get("results") or []) if answer.status < 300 else None
+    return Schema(list_in(document(answer), "results")) if answer.status < 300 else None
 
 
 def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     """The types of which the credential may see the properties, standard and custom, one a page."""
     if cursor is None:
         answer = yield Request("/crm/v3/schemas", accept=DENIED)
-        custom = document(answer).get("results") or [] if answer.status < 300 else []
+        custom = list_in(document(answer), "results") if answer.status < 300 else []
         types = [[each.name, each.path, each.stamp, ""] for each in STANDARD]
         types += [[each["objectTypeId"], each["objectTypeId"], "hs_lastmodifieddate", _label(each)] for each in custom]
     else:

@@ -109,11 +109,13 @@ class Body:
     """Where the rows of an answer are (`rows`, None: the body is the array itself) and what else is read of it.
 
     `Body("data", more="has_more")`. A body that is no JSON of that shape is a transient fault: HTML where JSON was due,
-    a body cut short, a list that is none.
+    a body cut short, a list that is none. So is one without the list, or with null for it: every provider read here
+    documents its list as always there, and one that is empty closes a window, or tells of rows that they are gone.
     """
 
     def __init__(self, rows: Path | None = "data", **told: Path) -> None:
         self._names = tuple(told)
+        self._path = rows
         if rows is None and told:
             raise ImplementationError("a body that is an array has no other fields: read them from the headers")
         wanted: dict[str, tuple[Path, Any]] = {name: (path, Any) for name, path in told.items()}
@@ -124,16 +126,18 @@ class Body:
             return Answer(decoded(lambda: msgspec.json.decode(response.body, type=list[Raw])), {})
         pick = self._pick
         rows, *told = decoded(lambda: pick(response.body))
-        return Answer(rows or [], dict(zip(self._names, told, strict=True)))
+        if rows is None:
+            raise unreadable(f"it has no list at {self._path!r}")
+        return Answer(rows, dict(zip(self._names, told, strict=True)))
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding raises when a document is not of the shape that was asked for."""
 
 
-def unreadable(error: Exception) -> Faulted:
+def unreadable(why: Exception | str) -> Faulted:
     """Such a document as a transient fault of the provider."""
-    return Faulted(Fault("transient", f"the answer is not the JSON that was asked for: {error}"))
+    return Faulted(Fault("transient", f"the answer is not the JSON that was asked for: {why}"))
 
 
 def decoded(decode: Callable[[], T]) -> T:
@@ -142,6 +146,15 @@ def decoded(decode: Callable[[], T]) -> T:
         return decode()
     except UNREADABLE as error:
         raise unreadable(error) from None
+
+
+def list_in(document: Mapping[str, Any], name: str) -> list[Any]:
+    """The list of this name in a document that was decoded whole; one that is not there is a transient fault of the
+    provider, as in `Body`."""
+    found = document.get(name)
+    if not isinstance(found, list):
+        raise unreadable(f"it has no list at {name!r}")
+    return found
 
 
 def unix_seconds(value: Any) -> datetime | None:

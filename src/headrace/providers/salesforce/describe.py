@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from headrace.providers.kit import Context, Cursor, Discovered, Found, Request
+from headrace.providers.kit.rows import list_in
 from headrace.providers.salesforce.access import document, passing, path
 
 AT_ONCE = 10
@@ -73,7 +74,7 @@ class Shape:
     @classmethod
     def told(cls, describe: Mapping[str, Any]) -> Self:
         """From a describe. Fields that the user may not see are not in it: they are not read."""
-        fields = [field for field in describe.get("fields") or () if _read(field)]
+        fields = [field for field in list_in(describe, "fields") if _read(field)]
         usable = {field["name"] for field in fields if _usable(field)}
         names = {field["name"] for field in fields}
         return cls(
@@ -141,7 +142,7 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     replicated. One that may not be described is left out."""
     if cursor is None:
         answer = yield Request(f"{path(ctx.properties)}/sobjects")
-        names = [each["name"] for each in document(answer)["sobjects"] if _wanted(each)]
+        names = [each["name"] for each in list_in(document(answer), "sobjects") if _wanted(each)]
     else:
         names = cursor["left"]
     found: list[Found] = []
@@ -204,7 +205,7 @@ def schema(describe: Mapping[str, Any]) -> dict[str, Any]:
             "properties": {"type": {"type": "string"}, "url": {"type": "string"}},
         }
     }
-    for field in describe.get("fields") or ():
+    for field in list_in(describe, "fields"):
         if _read(field):
             properties[field["name"]] = _property(field)
     return {"type": "object", "properties": properties, "required": ["Id"]}

@@ -33,7 +33,7 @@ from headrace.providers.kit import (
     Window,
 )
 from headrace.providers.kit.pagers import stuck
-from headrace.providers.kit.rows import Answer, Body, Picker, Raw, decoded, iso8601
+from headrace.providers.kit.rows import Answer, Body, Picker, Raw, decoded, iso8601, list_in
 from headrace.providers.salesforce import soql
 from headrace.providers.salesforce.access import document, error_of, fault, path
 from headrace.providers.salesforce.describe import Shape, describe
@@ -263,7 +263,7 @@ class SObject:
         covered = iso8601(answer.get("latestDateCovered"))
         if covered is not None and covered < hi - LAG:
             raise Faulted(Fault("transient", f"the deletions of {self.shape.name} are told until {covered} only"))
-        return Page([self._deletion(each, response.sent_at) for each in answer.get("deletedRecords") or ()])
+        return Page([self._deletion(each, response.sent_at) for each in list_in(answer, "deletedRecords")])
 
     def _deletion(self, told: dict[str, Any], as_of: datetime) -> Item:
         """As it was when it was deleted, to the second: what was restored later has a later SystemModstamp, and what
