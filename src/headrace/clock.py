@@ -34,7 +34,7 @@ class DatabaseClock:
     """The kept offset to the database's clock, put right at each heartbeat.
 
     The present is the steady clock plus the offset, so a jump of this machine's wall clock changes nothing. One of the
-    database's is found at the next heartbeat, and counted in `jumps`.
+    database's is found at the next heartbeat, and counted in `jumps`; `jumped_s` is the sum of them all.
     """
 
     def __init__(self) -> None:
@@ -43,6 +43,7 @@ class DatabaseClock:
         self._jumped_by = 0.0
         self._jumped_at = 0.0
         self.jumps = 0
+        self.jumped_s = 0.0
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(steady() + self._offset, UTC)
@@ -59,6 +60,7 @@ class DatabaseClock:
         if self._learned and abs(offset - self._offset) > JUMP_S:
             self.jumps += 1
             self._jumped_by, self._jumped_at = offset - self._offset, steady()
+            self.jumped_s += self._jumped_by
         self._offset, self._learned = offset, True
 
     def jumped_by_s(self, within_s: float) -> float:

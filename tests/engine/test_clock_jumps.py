@@ -5,6 +5,7 @@ import asyncio
 import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,13 +14,16 @@ import pytest
 from counting import counting
 from hypothesis import given
 from hypothesis import strategies as st
+from paced import access, provider
 from test_bucket import KEY, most_in
 
 from headrace.clock import DatabaseClock, steady
 from headrace.db.pool import Database
+from headrace.engine.account_clocks import AccountClocks
 from headrace.engine.bucket import Ask, Bucket, BucketKey, Charge, Later, Slot, decide
 from headrace.engine.presence import Presence
 from headrace.engine.sightings import Sightings, Trust
+from headrace.engine.wire import Answer
 from headrace.ids import uuid7
 from headrace.settings import Settings
 
@@ -103,6 +107,23 @@ def test_a_jump_is_told_from_an_error_of_measuring() -> None:
     assert clock.jumps == 1
     assert -30.1 < clock.jumped_by_s(60) < -29.8
     assert clock.jumped_by_s(0) == 0.0
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+async def test_the_providers_clock_stays_while_the_databases_is_set(db: Database, jump_s: float) -> None:
+    """Or the first window after it would end an hour from now, and what changes until then be passed over."""
+    true = datetime.now(UTC)
+    db.clock.learn(true, steady(), steady())
+    clocks, reached = AccountClocks(db), access(provider())
+    for by_s in (jump_s, 0.0):
+        assert abs(clocks.now(reached) - true) < timedelta(seconds=30)
+        db.clock.learn(datetime.now(UTC) + timedelta(seconds=by_s), steady(), steady())
+        assert abs(clocks.now(reached) - true) < timedelta(seconds=30), "before any answer"
+        answer = Answer(200, {"date": format_datetime(datetime.now(UTC), usegmt=True)}, b"")
+        await clocks.learn(reached, answer, db.clock.now(), db.clock.now())
+        assert abs(clocks.now(reached) - true) < timedelta(seconds=30)
+        stored = await db.api.fetchval("select offset_s from account_clocks")
+        assert abs(stored + by_s) <= 2, "for whoever comes next"
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])

@@ -14,6 +14,7 @@ from headrace.engine.schedule import (
     back_off,
     first_run,
     jitter,
+    last_read,
     next_interval,
     run_after,
 )
@@ -42,6 +43,14 @@ def test_an_idle_sync_slows_down_to_its_longest_pause() -> None:
 
 def test_the_longest_pause_holds_for_a_slow_source_too() -> None:
     assert next_interval(timedelta(0), Tempo(NOW, HALF), timedelta(seconds=5)) == HALF
+
+
+@given(moments, moments)
+def test_after_the_clock_was_set_back_the_next_read_is_not_put_off(read_at: datetime, now: datetime) -> None:
+    tempo = Tempo(now, MINUTE)
+    due = last_read(read_at, tempo) + next_interval(MINUTE, tempo, HALF)
+    assert due <= now + MINUTE + timedelta(seconds=3)
+    assert read_at > now or due == read_at + MINUTE
 
 
 @given(st.uuids())

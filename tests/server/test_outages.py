@@ -1,4 +1,5 @@
-"""The database is restarted, cut off, read-only, full: the process waits, says so, and goes on by itself."""
+"""The database is restarted, cut off, read-only, full, its clock is set: the process waits, says so, and goes on by
+itself."""
 
 import asyncio
 import os
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import httpx2
@@ -33,6 +35,14 @@ do $$ declare t text; begin
   end loop;
 end $$
 """
+
+MOVABLE = """
+create table moved (by_s float8);
+insert into moved values (0);
+create function public.clock_timestamp() returns timestamptz language sql volatile as
+  $$ select pg_catalog.clock_timestamp() + (select by_s from public.moved) * interval '1 second' $$
+"""
+"""The database's clock as the process reads it: found before PostgreSQL's own, and set by what stands in `moved`."""
 
 
 @dataclass
@@ -85,12 +95,21 @@ class Stand:
         await eventually(dropped)
 
     async def execute(self, statements: str) -> None:
-        connection = await asyncpg.connect(self.dsn, server_settings={"default_transaction_read_only": "off"})
-        try:
-            for statement in statements.split(";;"):
-                await connection.execute(statement)
-        finally:
-            await connection.close()
+        await _execute(self.dsn, *statements.split(";;"))
+
+    async def clock_set(self, by_s: float) -> None:
+        """Set the database's clock so far from the true time, and wait until the process has noticed."""
+
+        def told() -> int:
+            return sum("database_clock_jumped" in line for line in self.server.lines)
+
+        before = told()
+        await self.execute(f"update moved set by_s = {by_s}")
+
+        async def noticed() -> bool:
+            return told() > before
+
+        await eventually(noticed)
 
     async def goes_on(self) -> None:
         """Wait until the process is ready and the stream equals the provider, which has changed meanwhile."""
@@ -109,6 +128,15 @@ class Stand:
         assert not [line for line in self.server.lines if "Traceback" in line], "an outage is a line of the log"
 
 
+async def _execute(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn, server_settings={"default_transaction_read_only": "off"})
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
 @asynccontextmanager
 async def stand(folder: Path, **options: str) -> AsyncIterator[Stand]:
     """The database listens on an address of its own, and is reached through a proxy."""
@@ -119,7 +147,8 @@ async def stand(folder: Path, **options: str) -> AsyncIterator[Stand]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(postgres.stop)
         proxy = await stack.enter_async_context(ChaosProxy(address, 5432))
-        url = f"postgresql://headrace@127.0.0.1:{proxy.port}/headrace"
+        await _execute(dsn, MOVABLE)
+        url = f"postgresql://headrace@127.0.0.1:{proxy.port}/headrace?search_path={quote('public,pg_catalog')}"
         settings = {"limits_override": "none", "lease_ttl_s": "3"}
         provider = await stack.enter_async_context(StripeServer(400))
         server = await stack.enter_async_context(ServeProcess(database_url=url, settings=settings))
@@ -173,6 +202,17 @@ async def test_the_process_outlives_what_happens_to_its_database(folder: Path) -
     async with stand(folder) as here:
         for outage in outages:
             await outage(here)
+            await here.goes_on()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_the_stream_equals_the_provider_though_the_databases_clock_is_set(folder: Path) -> None:
+    """Set back, it lies behind what the last read wrote down, and behind the moment of a read that was asked for."""
+    async with stand(folder) as here:
+        for by_s in (3600, 0, -3600):
+            await here.clock_set(by_s)
+            await here.api.syncs.run(here.sync["id"])
             await here.goes_on()
 
 

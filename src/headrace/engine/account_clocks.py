@@ -2,7 +2,7 @@
 
 Times of records and events are the provider's. For the moment for which an answer speaks to be comparable with them,
 it is told in the same clock: the database's plus an offset, which stays 0 unless the Date header contradicts it by more
-than two seconds.
+than two seconds. When the database's clock is set, the provider's stays: the offset takes up the difference at once.
 """
 
 from datetime import datetime, timedelta
@@ -30,31 +30,39 @@ class AccountClocks:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._offsets: dict[tuple[str, bytes], float] = {}
+        self._offsets: dict[tuple[str, bytes], tuple[float, float]] = {}
+        """As they are stored, and by how much the database's clock had jumped in all when each was learned."""
 
     def offset_s(self, access: Access) -> float:
         """Seconds by which the provider's clock is ahead of the database's."""
-        return self._offsets.get((access.provider.slug, access.account_hash), access.offset_s)
+        jumped_s = self._db.clock.jumped_s
+        offset, jumped_then = self._offsets.setdefault(_key(access), (access.offset_s, jumped_s))
+        return offset - (jumped_s - jumped_then)
 
     def now(self, access: Access) -> datetime:
         """The present by the provider's clock."""
         return self._db.clock.now() + timedelta(seconds=self.offset_s(access))
 
     async def learn(self, access: Access, answer: Answer, sent: datetime, received: datetime) -> None:
-        """Take in the Date header of an answer that was sent and received at these moments of the database's clock."""
+        """Take in the Date header of an answer that was sent and received at these moments of the database's clock, as
+        it is now."""
         told = _date(answer)
         if told is None:
             return
         before = self.offset_s(access)
         after = offset_after(before, told, sent, received)
-        if after == before:
+        if after == self._offsets[_key(access)][0]:
             return
-        self._offsets[access.provider.slug, access.account_hash] = after
+        self._offsets[_key(access)] = after, self._db.clock.jumped_s
         log.warning("provider_clock_differs", provider=access.provider.slug, offset_s=after, before_s=before)
         try:
             await self._db.api.execute(SET_OFFSET, access.provider.slug, access.account_hash, round(after), received)
         except OUTAGE as error:
             log.warning("provider_clock_not_stored", error=type(error).__name__)
+
+
+def _key(access: Access) -> tuple[str, bytes]:
+    return access.provider.slug, access.account_hash
 
 
 def offset_after(before: float, told: datetime, sent: datetime, received: datetime) -> float:

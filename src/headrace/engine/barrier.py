@@ -10,7 +10,7 @@ from headrace.db.queries import load
 from headrace.engine import patch, status
 from headrace.engine.checkpoints import load_checkpoints
 from headrace.engine.reach import Reach, reaches
-from headrace.engine.settled import CLOCKS_APART
+from headrace.engine.schedule import CLOCKS_APART
 from headrace.providers.kit import Provider
 from headrace.stream.wake import Wakeups
 
@@ -39,7 +39,7 @@ async def wait(
         async with db.api.acquire() as conn:
             found = reaches(provider, sync, await load_checkpoints(conn, sync.stream_id, sync.id))
             ok = len(found) == len(sync.collection_ids) and all(
-                _there(reach, level, called, mark) for reach in found.values()
+                _there(reach, level, called, mark, db.clock.now()) for reach in found.values()
             )
             if ok:
                 read_at = read_at or db.clock.now()
@@ -50,10 +50,10 @@ async def wait(
         await db.clock.sleep(min(LOOK_EVERY.total_seconds(), left))
 
 
-def _there(reach: Reach, level: Level, called: datetime, mark: datetime) -> bool:
+def _there(reach: Reach, level: Level, called: datetime, mark: datetime, now: datetime) -> bool:
     if level == "head" or not reach.sources:
         # Without a reading of changes a whole comparison that began after the call is final: no clock but ours counts.
-        return reach.read_at is not None and reach.read_at > called
+        return reach.read_at is not None and called < reach.read_at <= now + CLOCKS_APART
     return reach.settled_through is not None and reach.settled_through >= mark
 
 

@@ -12,7 +12,7 @@ from headrace.engine.horizons import Horizons
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.partitions import spans_of
-from headrace.engine.schedule import Tempo, next_interval
+from headrace.engine.schedule import Tempo, last_read, next_interval
 from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
 from headrace.engine.transport import ReadFailed
@@ -47,7 +47,7 @@ class Changes:
             return tempo.now
         if tempo.scheduled:
             return tempo.now if tempo.run_started is not None and head.read_at < tempo.run_started else None
-        return head.read_at + next_interval(self._horizons.pause, tempo, self._source.least)
+        return last_read(head.read_at, tempo) + next_interval(self._horizons.pause, tempo, self._source.least)
 
     def reload(self, checkpoints: Checkpoints) -> None:
         self._horizons.reload(checkpoints)

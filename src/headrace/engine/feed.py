@@ -8,7 +8,7 @@ from headrace.engine.horizons import RETENTION_MARGIN, Gap
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.paging import Behind
-from headrace.engine.schedule import Tempo, next_interval
+from headrace.engine.schedule import Tempo, last_read, next_interval
 from headrace.engine.session import Session
 from headrace.engine.sources import TokenSource
 from headrace.engine.transport import ReadFailed
@@ -73,7 +73,7 @@ class TokenFeed:
             return tempo.now
         if tempo.scheduled:
             return tempo.now if tempo.run_started is not None and mark.read_at < tempo.run_started else None
-        return mark.read_at + next_interval(self._interval, tempo, self._feed.every)
+        return last_read(mark.read_at, tempo) + next_interval(self._interval, tempo, self._feed.every)
 
     async def step(self, tempo: Tempo) -> None:
         """Read on to the feed's end. Raises ReadFailed, Gap, Stopped, Fenced."""

@@ -120,12 +120,16 @@ class SyncRunner:
         assembly = await self._assemble()
         session = self._session = assembly.session
         stepper = Stepper(assembly, self._health, self._access, self._wake, self._checkpoints)
-        gap = self._unfollowed(assembly)
+        gap, clock = self._unfollowed(assembly), self._services.db.clock
+        jumps = clock.jumps
         try:
             while gap is None and not (self._stopping or self._renew):
                 self._wake.clear()
                 await self._take_note(assembly)
                 self._again_s = AGAIN_S
+                if clock.jumps != jumps:
+                    jumps = clock.jumps
+                    self._health.try_now(session.now())  # attempts were put off by the clock of before
                 await self._begin_run(assembly)
                 stepper.start_due(self._runs.tempo(session), active=self._proceed())
                 with suppress(TimeoutError):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from headrace.db.queries import load
-from headrace.engine.schedule import RUN_EVERY, Tempo, first_run, run_after
+from headrace.engine.schedule import CLOCKS_APART, RUN_EVERY, Tempo, first_run, run_after
 from headrace.engine.session import Session
 
 SQL = load(__package__, "states.sql")
@@ -54,9 +54,11 @@ class Runs:
     def tempo(self, session: Session) -> Tempo:
         """What the due times depend on, now. Webhooks wait for the next run of a scheduled sync."""
         scheduled = _scheduled(session)
-        asked = [] if scheduled else [moment for moment in (self.requested, self.hinted) if moment is not None]
+        now = session.now()
+        told = [] if scheduled else [self.requested, self.hinted]
+        asked = [moment for moment in told if moment is not None and moment <= now + CLOCKS_APART]
         return Tempo(
-            now=session.now(),
+            now=now,
             max_poll=timedelta(milliseconds=session.sync.max_poll_ms),
             changed_at=session.changed_at,
             run_started=self.started if scheduled else None,

@@ -8,6 +8,9 @@ LIVELY_FOR = timedelta(minutes=10)
 """How long after a change a sync is read as fast as manners allow."""
 RUN_EVERY = timedelta(hours=4)
 MOST_JITTER = timedelta(minutes=10)
+CLOCKS_APART = timedelta(seconds=3)
+"""A moment that is farther ahead than this was told by a database's clock that has been set back since: processes and
+the provider know the present to within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ def next_interval(present: timedelta, tempo: Tempo, least: timedelta) -> timedel
     if tempo.lively:
         return min(least, tempo.max_poll)
     return min(max(2 * present, least), tempo.max_poll)
+
+
+def last_read(read_at: datetime, tempo: Tempo) -> datetime:
+    """When the head was last read, as it is to be reckoned with: long ago, if that was by a clock that was set back."""
+    return read_at if read_at <= tempo.now + CLOCKS_APART else tempo.now - tempo.max_poll
 
 
 def jitter(sync_id: UUID) -> timedelta:

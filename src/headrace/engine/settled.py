@@ -5,23 +5,20 @@ source's settle time behind the present, in closed windows; the horizon moves wh
 records can be found by birth only, the whole span in which they still change is read again.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from headrace.engine.checkpoints import Checkpoints, SettledMark, Walk
 from headrace.engine.horizons import Horizons
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
 from headrace.engine.partitions import spans_of
-from headrace.engine.schedule import Tempo
+from headrace.engine.schedule import CLOCKS_APART, Tempo
 from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
 from headrace.engine.transport import ReadFailed
 from headrace.engine.walking import walk_through
 from headrace.engine.windows import floor_to
 from headrace.stream.items import CheckpointWrite
-
-CLOCKS_APART = timedelta(seconds=3)
-"""The provider's clock is known to within this."""
 
 
 class Settled:

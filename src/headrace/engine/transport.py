@@ -266,11 +266,14 @@ class _Call:
             ready = access.provider.prepare(request)
             if not anonymous:
                 ready = access.kind.sign(ready, access.properties, clocks.now(access))
-            sent, begun = clock.now(), clock.monotonic()
+            begun = clock.monotonic()
             answer = await self._t._wire.send(ready, with_query(url, request, ready), private=places.private)
             metrics.REQUEST_SECONDS.labels(slug).observe(clock.monotonic() - begun)
         metrics.REQUEST_BYTES.labels(slug).inc(len(answer.body))
-        await clocks.learn(access, answer, sent, clock.now())
+        # The clock may have been set meanwhile: both moments are told by what it says now.
+        received = clock.now()
+        sent = received - timedelta(seconds=clock.monotonic() - begun)
+        await clocks.learn(access, answer, sent, received)
         return answer, sent + timedelta(seconds=clocks.offset_s(access))
 
     async def _renewed(self) -> bool:
