@@ -229,6 +229,42 @@ def test_a_part_of_a_batch_that_failed_is_not_taken_for_gone() -> None:
         drive(DEAL.fetch(CTX, "7", None), lambda _: answer({"status": "PROCESSING", "results": []}))
 
 
+def test_a_batch_that_counts_errors_and_tells_none_is_no_answer() -> None:
+    fault = access.fault(answer({"status": "COMPLETE", "results": [], "numErrors": 1}, 207))
+    assert fault is not None
+    assert fault.kind == "transient"
+
+
+@pytest.mark.parametrize(
+    ("alone", "gone"),
+    [(answer({}, 404), True), (answer(row(9)), True), (answer(row(8)), False)],
+    ids=["is not there", "was merged into another", "is there"],
+)
+def test_what_a_batch_leaves_out_without_a_word_is_asked_for_by_itself(alone: Response, gone: bool) -> None:
+    def respond(request: Request) -> Response:
+        return alone if request.url.endswith("/deals/8") else answer({"status": "COMPLETE", "results": [row(7)]})
+
+    if not gone:
+        with pytest.raises(Faulted, match="which is there"):
+            drive(DEAL.fetch(CTX, "8", None), respond)
+        return
+    page, sent = drive(DEAL.fetch(CTX, "8", None), respond)
+    assert {(type(item), item.id) for item in page.items if not isinstance(item, ChildSet)} == {
+        (Record, "7"),
+        (Delete, "8"),
+    }
+    assert len(sent) == 2
+
+
+def test_what_a_batch_names_as_not_there_is_gone_without_another_request() -> None:
+    page, sent = drive(DEAL.fetch(CTX, "8", None), lambda _: in_batch("OBJECT_NOT_FOUND"))
+    assert {(type(item), item.id) for item in page.items if not isinstance(item, ChildSet)} == {
+        (Record, "7"),
+        (Delete, "8"),
+    }
+    assert len(sent) == 1
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -142,24 +142,34 @@ def _message(response: Response) -> str:
 def _scopes(body: Any) -> list[str]:
     """They stand in the context of the answer or of one of its errors, under different names."""
     answer: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    contexts = [answer.get("context"), *(each.get("context") for each in _errors(answer))]
+    contexts = [answer.get("context"), *(each.get("context") for each in _errors(answer.get("errors")))]
     named = ("requiredGranularScopes", "requiredScopes", "missingScopes")
     lists = (context.get(name) for context in contexts if isinstance(context, dict) for name in named)
     return list(dict.fromkeys(str(each) for told in lists if isinstance(told, list) for each in told))
 
 
-def _errors(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    told = answer.get("errors")
+def _errors(told: Any) -> list[Mapping[str, Any]]:
+    """The errors of an answer or a batch, in whatever form they come."""
     return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+def not_there(errors: Any) -> frozenset[str]:
+    """The ids of which the errors of a batch say that they are not there."""
+    missing = (each.get("context") for each in _errors(errors) if each.get("category") == _NOT_THERE)
+    lists = (context.get("ids") for context in missing if isinstance(context, dict))
+    return frozenset(str(key) for ids in lists if isinstance(ids, list) for key in ids)
 
 
 def _in_batch(response: Response) -> Fault | None:
     """What failed in a batch (207). That some inputs are not there is an answer; anything else is none: what failed
     would else be taken for gone."""
     body = body_of(response)
-    failed = [each for each in _errors(body if isinstance(body, dict) else {}) if each.get("category") != _NOT_THERE]
+    answer: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    errors = _errors(answer.get("errors"))
+    failed = [each for each in errors if each.get("category") != _NOT_THERE]
     if not failed:
-        return None
+        untold = not errors and answer.get("numErrors")
+        return Fault("transient", "a part of the batch failed, and no error is told") if untold else None
     kind: FaultClass = "permission" if failed[0].get("category") == "MISSING_SCOPES" else "transient"
     return Fault(kind, str(failed[0].get("message") or "a part of the batch failed"))
 

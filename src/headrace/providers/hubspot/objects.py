@@ -13,13 +13,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import orjson
 
-from headrace.providers.hubspot.access import SEARCH
+from headrace.providers.hubspot.access import SEARCH, not_there
 from headrace.providers.hubspot.portal import ObjectType, properties_of
 from headrace.providers.kit import (
+    ChildSet,
     Context,
     Counting,
     Cursor,
@@ -45,7 +46,7 @@ RETENTION = timedelta(days=90)
 _GRAIN = timedelta(seconds=2)
 
 _listed = Body("results", after="paging.next.after")
-_batch = Body("results", status="status")
+_batch = Body("results", status="status", errors="errors")
 _UNDONE = frozenset({"PENDING", "PROCESSING", "CANCELED"})
 _found = Body("results", total="total", after="paging.next.after")
 _id = Picker(id=("id", Any))
@@ -112,7 +113,7 @@ class Objects:
 
     def read(self, keys: Sequence[str], names: Sequence[str] | None = None) -> Generator[Request, Response, list[Item]]:
         """These objects as they are now. One that is not there any more is a Delete; one that was merged into another
-        is a Delete, and the other a Record."""
+        is a Delete, and the other a Record. One that a batch leaves out without a word is asked for by itself."""
         names = (yield from self._names()) if names is None else names
         items: list[Item] = []
         for at in range(0, len(keys), BATCH):
@@ -123,13 +124,22 @@ class Objects:
             if answer.told["status"] in _UNDONE:
                 raise Faulted(Fault("transient", f"the batch of {self.kind.path} is {answer.told['status']}"))
             rows = {_key(row): row for row in answer.rows}
+            told = [item for row in rows.values() for item in self._items(row, response.sent_at)]
+            explained = {item.id for item in told if not isinstance(item, ChildSet)} | not_there(answer.told["errors"])
             for key in asked:
-                gone = Delete(self.kind.collection, key, response.sent_at)
-                items += self._items(rows[key], response.sent_at) if key in rows else [gone]
-            items += (
-                item for key, row in rows.items() if key not in asked for item in self._items(row, response.sent_at)
-            )
+                if key not in rows:
+                    if key not in explained:
+                        yield from self._check_gone(key)
+                    items.append(Delete(self.kind.collection, key, response.sent_at))
+            items += told
         return items
+
+    def _check_gone(self, key: str) -> Generator[Request, Response, None]:
+        """Raise Faulted where an object is there after all. One that was merged is answered with the other."""
+        url = f"{self._path}/{quote(key, safe='')}"
+        response = yield Request(url, query=(("properties", "hs_object_id"),), accept=(404,))
+        if response.status < 300 and _key(Raw(response.body)) == key:
+            raise Faulted(Fault("transient", f"the batch of {self.kind.path} leaves out {key}, which is there"))
 
     def _items(self, row: Raw, as_of: datetime) -> list[Item]:
         """The object, and that those which were merged into it are gone: no other reading tells of them. One that is
