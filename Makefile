@@ -32,9 +32,12 @@ test: .venv/.dev-ready
 soak: .venv/.dev-ready
 	HEADRACE_SOAK=1 $(BIN)/pytest -m soak
 
-# Breaks the stream on purpose, and tells whether the laws notice.
+# Breaks the stream, and what the complaints are about, on purpose, and tells whether a test notices.
 mutants: .venv/.dev-ready
-	$(BIN)/python tests/stream/mutants.py
+	@status=0; \
+	$(BIN)/python tests/stream/mutants.py || status=1; \
+	$(BIN)/python tests/complaints/mutants.py || status=1; \
+	exit $$status
 
 lint: .venv/.dev-ready
 	$(BIN)/ruff check .

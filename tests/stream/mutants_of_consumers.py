@@ -6,7 +6,8 @@ _STATE, _TURN, _STORAGE = (f"consumers/{name}.py" for name in ("state", "turn", 
 _RECORDS, _EVENTS, _TURN_SQL = (f"consumers/{name}.sql" for name in ("records", "events", "turn"))
 
 # Not here: that an ack looks at the version, and at the generation. A turn gives a record out once and turns are never
-# numbered twice, so both are told by the turn; the generation is for a database that was put back (tests/cli).
+# numbered twice, so both are told by the turn; the generation is for a database that was put back (tests/cli). A reset
+# voids tokens by taking what is out away, and by the turn that it takes; its new generation is for the same.
 OF_CONSUMERS = (
     Mutant(
         "position-again",
@@ -284,9 +285,9 @@ OF_CONSUMERS = (
     Mutant(
         "reset-tokens-stand",
         "a reset voids the tokens that are out",
-        "consumers/lifecycle.sql",
-        "set generation = generation + 1 where",
-        "set generation = generation where",
+        "consumers/lifecycle.py",
+        "    await conn.execute(_DELETE_DELIVERIES, stream_id, consumer_id)\n    await conn.execute(_DELETE_LOSSES",
+        "    await conn.execute(_DELETE_LOSSES",
     ),
     Mutant(
         "hour-from-now",

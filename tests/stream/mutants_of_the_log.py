@@ -72,6 +72,7 @@ OF_THE_LOG = (
         "append.sql",
         "and coalesce(records.updated_idx, 0) <= $33",
         "and $33::bigint >= 0",
+        asked=("test_order_law.py", "test_events.py"),
     ),
     Mutant(
         "removed-unseen",

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from stream_log import THINGS, Log, at, delete, record
@@ -86,13 +87,15 @@ async def test_volatile_fields_do_not_count(log: Log) -> None:
 
 
 async def test_a_new_canonical_form_compares_what_is_held_under_it_and_emits_nothing(log: Log) -> None:
-    await log.append(record("a", raw=b'{"x":1,"seen":1}'))
-    assert (await log.append(record("a", 1, raw=b'{"x":1,"seen":2}'))).updated == 1  # hashed under form 1
-    log.canons[THINGS] = Canon(2, ("seen",))
+    log.canons[THINGS] = Canon(1, ("at",))
+    await log.append(record("a", raw=b'{"x":1,"seen":1,"at":1}'))
+    assert (await log.append(record("a", 1, raw=b'{"x":1,"seen":2,"at":1}'))).updated == 1
+    assert await log.db.api.fetchval("select canon_version from records") == 1  # with the hash, as a field is volatile
+    log.canons[THINGS] = Canon(2, ("at", "seen"))
 
-    assert (await log.append(record("a", 5, raw=b'{"x":1,"seen":3}'))).unchanged == 1
-    assert (await log.append(record("a", 6, raw=b'{"x":1,"seen":4}'))).unchanged == 1
-    assert (await log.append(record("a", 7, raw=b'{"x":2,"seen":4}'))).updated == 1
+    assert (await log.append(record("a", 5, raw=b'{"x":1,"seen":3,"at":1}'))).unchanged == 1
+    assert (await log.append(record("a", 6, raw=b'{"x":1,"seen":4,"at":1}'))).unchanged == 1
+    assert (await log.append(record("a", 7, raw=b'{"x":2,"seen":4,"at":1}'))).updated == 1
 
 
 async def test_of_two_pictures_the_older_is_dropped_whenever_it_comes(log: Log) -> None:
@@ -259,6 +262,20 @@ async def test_checkpoints_stand_with_the_records_that_they_prove(log: Log) -> N
     await log.append(checkpoints=[CheckpointWrite("backfill", THINGS, {}, remove=True)], backfill_completed=True)
     assert await log.db.api.fetchval("select count(*) from checkpoints") == 0
     assert await log.db.api.fetchval("select initial_backfill_completed_at from sync_states") == first
+
+
+async def test_what_is_to_be_fetched_first_has_proved_nothing_yet(log: Log) -> None:
+    await log.append(record("a", 0))
+    write = CheckpointWrite("changes", THINGS, {"after": "a"})
+    proves: dict[str, Any] = {"checkpoints": [write], "backfill_completed": True, "only_if_clear": True}
+    done = await log.append(record("a", 1, strong=False), record("b", 1), **proves)
+    assert ([each.id for each in done.unclear], done.created) == (["a"], 1)
+    assert await log.db.api.fetchval("select count(*) from checkpoints") == 0
+    assert await log.db.api.fetchval("select initial_backfill_completed_at from sync_states") is None
+
+    await log.append(record("a", 2), **proves)
+    assert await log.db.api.fetchval("select count(*) from checkpoints") == 1
+    assert await log.db.api.fetchval("select initial_backfill_completed_at from sync_states") is not None
 
 
 async def test_a_late_writer_is_refused_and_nothing_of_it_stands(log: Log) -> None:

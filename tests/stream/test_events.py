@@ -1,5 +1,6 @@
 """Events: what happened to each record, written in the append's own transaction, for as long as they are kept."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,9 @@ from headrace.stream.events.writing import expires_on
 from headrace.stream.items import Batch, Canon
 
 DAYS = 7
+_WAITING_FOR_A_LOCK = (
+    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -68,6 +72,18 @@ async def test_an_event_tells_what_happened_and_what_was_before(log: Log) -> Non
     assert [orjson.loads(each.data)["content"] for each in found] == [0, 0, 1, 1, 3]
     assert [each.deleted for each in found] == [False, False, False, True, False]
     assert found[-1].updated_idx == (await log.read())[-1].updated_idx == await log.head()
+
+
+async def test_the_values_of_before_are_those_that_were_replaced_though_another_append_came_between(log: Log) -> None:
+    await log.append(record("a", 0))
+    async with log.db.transaction() as conn:
+        await conn.execute("select from sync_epochs where sync_id = $1 for update", log.sync_id)
+        await append_within(conn, log.fence, Batch([record("a", 1)]), {}, log.db.clock.now())
+        overtaken = asyncio.create_task(log.append(record("a", 2)))  # has compared when it comes to the fence
+        while not await log.db.api.fetchval(_WAITING_FOR_A_LOCK):
+            assert not overtaken.done()
+    assert (await overtaken).updated == 1
+    assert await told(log) == [("created", "a", {}), ("updated", "a", {"content": 0}), ("updated", "a", {"content": 1})]
 
 
 async def test_a_stream_that_keeps_no_events_has_none(log: Log) -> None:
