@@ -1,4 +1,4 @@
-"""A sync of Stripe asks no more often than it may, in all and of each endpoint, and is next to never refused."""
+"""A sync of Stripe asks no more often than it may, and is next to never refused."""
 
 import asyncio
 
