@@ -27,6 +27,10 @@ _FEW_PAIRS = 60
 """Of so many syncs and collections each is looked up by itself; of more the stream is read until enough was found."""
 _MOST_PAIRS = 100_000
 
+PLAN_ANEW = "set local plan_cache_mode = force_custom_plan"
+"""Before statements that look records up one by one: none uses a plan that was kept. One made while a stream was small
+has been seen to take another index than the primary key, which then reads all of the stream for each record."""
+
 MOST_BYTES = 32 << 20
 """An answer carries at most this much data, and at least one record."""
 
@@ -130,6 +134,7 @@ async def _named(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         pairs = await conn.fetch(_PAIRS, page[0], *held_by, _MOST_PAIRS)
         ids = [record_id(record_namespace(*pair), name) for pair in pairs for name in names]
+        await conn.execute(PLAN_ANEW)
         return list(await conn.fetch(_READ_NAMED, *page, ids, deleted))
 
 

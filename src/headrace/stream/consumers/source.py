@@ -13,10 +13,9 @@ from headrace.db.queries import Queries, load
 from headrace.stream.consumers.state import Message, State
 from headrace.stream.dictionaries import read_again
 from headrace.stream.events.reading import StoredEvent, packed_events
-from headrace.stream.read import MOST_BYTES, StoredRecord, attach, opened, packed
+from headrace.stream.read import MOST_BYTES, PLAN_ANEW, StoredRecord, attach, opened, packed
 
 MOST_NUMBER = 2**53 - 1
-_PLAN_ANEW = "set local plan_cache_mode = force_custom_plan"
 
 Entry: TypeAlias = StoredRecord | StoredEvent
 
@@ -57,10 +56,10 @@ class Due:
 
 @asynccontextmanager
 async def _planned_anew(conn: Conn) -> AsyncIterator[None]:
-    """For statements that look records up one by one: none uses a plan that was kept. One made while a stream was small
-    has been seen to take another index than the primary key, which then reads all of the stream for each record."""
+    """None of the statements within uses a plan that was kept (`PLAN_ANEW`). What is left open where this is cancelled,
+    the pool rolls back when it takes the connection."""
     within = conn.is_in_transaction()
-    await conn.execute(_PLAN_ANEW if within else f"begin; {_PLAN_ANEW}")
+    await conn.execute(PLAN_ANEW if within else f"begin; {PLAN_ANEW}")
     try:
         yield
     finally:
@@ -106,8 +105,7 @@ class Source(ABC):
         if not past or not state.messages:
             return past, 0
         ids = list(state.messages)
-        async with _planned_anew(conn):
-            held_back = int(await conn.fetchval(self._count_held_back, stream_id, state.position, ids, *filters))
+        held_back = int(await conn.fetchval(self._count_held_back, stream_id, state.position, ids, *filters))
         return max(0, past - held_back), held_back
 
     async def reaches_bytes(self, conn: Conn, stream_id: UUID, state: State, most: int) -> bool:

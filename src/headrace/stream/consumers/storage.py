@@ -45,7 +45,7 @@ _TURN = Together(
     },
 )
 
-_LITTLE = 100  # messages: a thousand as text were seen to cost the server more than the trips
+_LITTLE = 100  # messages; a limit of 5 000 had 0.92 of the rate at batch 1 000
 
 
 class Overtaken(Exception):
@@ -169,7 +169,7 @@ def _place(key: Key, state: State, position: int, mark: int) -> tuple[UUID, UUID
 
 
 def _small(key: Key, state: State) -> list[str] | None:
-    """What the turn changed, as text; None where it is so much that the trips saved are worth less than the text."""
+    """What the turn changed, as text; None where it is more than a little."""
     written = [*state.new.values(), *state.touched.values()]
     if state.dead_letters or len(state.dropped) + sum(len(group.messages) for group in written) > _LITTLE:
         return None
