@@ -229,7 +229,11 @@ class Message(Shape):
 
 
 class NextInfo(Shape):
-    num_pending: int
+    num_pending: int = Field(
+        description="Deliverable now and not out; exact up to 10 000, above it an estimate. Where a filter lets little "
+        "of a long backlog through, so that counting takes more than 50 ms, it may be behind by what came since, for "
+        "twenty times as long as the count took; the consumer itself, when it is read, is counted anew."
+    )
     num_ack_pending: int
 
 
