@@ -2,7 +2,7 @@
 and by sixteen on one stream against the same sixteen with a stream each, where no number waits for another. Then new
 ones packed with a dictionary of their collection, and the room that all of them take on disk.
 
-python -m bench.append [--quick] [--records 64000] [--batch 1000] [--writers 16]
+python -m bench.append [--quick] [--records 64000] [--batch 1000] [--writers 16] [--without-index NAME]
 """
 
 import argparse
@@ -178,6 +178,7 @@ async def main() -> None:
     parser.add_argument("--records", type=int, default=64_000)
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--writers", type=int, default=16)
+    parser.add_argument("--without-index", metavar="NAME", help="an index that is dropped before, to see what it costs")
     options = parser.parse_args()
     total = options.records // 10 if options.quick else options.records
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
@@ -187,6 +188,8 @@ async def main() -> None:
             await migrate(dsn)
             db = await Database.open(dsn, ingest_size=max(6, options.writers))
             assert server.pid is not None
+            if options.without_index:
+                await db.api.execute(f'drop index "{options.without_index}"')
             figures = await measure(db, server.pid, total, options.batch, await fresh(db))
             report("one writer", figures)
             figure("disk a new record", figures["new"].disk, "bytes")
