@@ -13,6 +13,7 @@ from bench.report import machine
 ORDER = (
     "provider_server",
     "append",
+    "dictionaries",
     "consume",
     "peers.consume",
     "held_open",
