@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from headrace.providers.kit import Canon, ChangedSince, Children, Collection, Listing, Query
+from headrace.providers.kit import Canon, ChangedSince, Children, Collection, Listing
 from headrace.providers.stripe.children import Child
 from headrace.providers.stripe.events import Events
 from headrace.providers.stripe.objects import Resource, identity
@@ -95,8 +95,6 @@ def _plain(name: str, path: str, windowed: bool = True) -> Resource:
     return Resource(name, path, windowed=windowed)
 
 
-ACTIVE_OR_NOT: tuple[Query, ...] = ((("active", "true"),), (("active", "false"),))
-
 CUSTOMER = Resource(
     "customer",
     "/v1/customers",
@@ -166,8 +164,8 @@ LISTED = (
     ),
     Listed(_plain("payout", "/v1/payouts")),
     Listed(_plain("plan", "/v1/plans"), deletes="feed"),
-    Listed(Resource("price", "/v1/prices", ACTIVE_OR_NOT), deletes="feed"),
-    Listed(Resource("product", "/v1/products", ACTIVE_OR_NOT), deletes="feed"),
+    Listed(_plain("price", "/v1/prices"), deletes="feed"),
+    Listed(_plain("product", "/v1/products"), deletes="feed"),
     Listed(_plain("promotion_code", "/v1/promotion_codes")),
     Listed(QUOTE, sweep_every=timedelta(hours=6)),
     Listed(_plain("radar.early_fraud_warning", "/v1/radar/early_fraud_warnings")),
@@ -178,7 +176,7 @@ LISTED = (
     Listed(_plain("shipping_rate", "/v1/shipping_rates"), events=False, look_back=DAY, sweep_every=HOUR),
     Listed(
         Resource(
-            "subscription", "/v1/subscriptions", ((("status", "all"),),), embedded={"items": "stripe:subscription_item"}
+            "subscription", "/v1/subscriptions", (("status", "all"),), embedded={"items": "stripe:subscription_item"}
         )
     ),
     Listed(_plain("subscription_schedule", "/v1/subscription_schedules")),

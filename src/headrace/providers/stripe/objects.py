@@ -30,7 +30,6 @@ from headrace.providers.kit import (
     Response,
     Rows,
     Steps,
-    joined,
     pages,
 )
 from headrace.providers.kit.pagers import at_url
@@ -139,23 +138,23 @@ def head(text: bytes | Raw) -> tuple[str, Any, bool]:
 class Resource:
     """A kind of object that Stripe lists for the whole account.
 
-    `name` is its `object` at Stripe, `path` that of its list, `lists` the queries of the lists which together show
-    every row (the default ones hide some). `windowed`: the list takes `created[…]`. `embedded` maps the sub-lists whose
-    rows are a collection of their own to that collection; `dependents` are further collections of what hangs from an
-    object and goes with it.
+    `name` is its `object` at Stripe, `path` that of its list, `query` what it takes to see every row (the default list
+    of some hides rows). `windowed`: the list takes `created[…]`. `embedded` maps the sub-lists whose rows are a
+    collection of their own to that collection; `dependents` are further collections of what hangs from an object and
+    goes with it.
     """
 
     def __init__(
         self,
         name: str,
         path: str,
-        lists: tuple[Query, ...] = ((),),
+        query: Query = (),
         *,
         windowed: bool = True,
         embedded: Mapping[str, str] | None = None,
         dependents: tuple[str, ...] = (),
     ) -> None:
-        self.name, self.path, self.lists, self.windowed = name, path, lists, windowed
+        self.name, self.path, self.query, self.windowed = name, path, query, windowed
         self.collection = identity(name)
         self.embedded = embedded or {}
         self.dependents = (*self.embedded.values(), *dependents)
@@ -163,10 +162,10 @@ class Resource:
         self._children = Picker(**wanted) if wanted else None
 
     def listing(self) -> PageFunction:
-        return joined(*(pages(self.paged(query), self._rows) for query in self.lists))
+        return pages(self.paged(), self._rows)
 
-    def paged(self, query: Query = ()) -> Paged:
-        return paged(self.path, self.path, query, windowed=self.windowed)
+    def paged(self, more: Query = ()) -> Paged:
+        return paged(self.path, self.path, (*self.query, *more), windowed=self.windowed)
 
     def _rows(self, ctx: Context, read: Rows) -> Generator[Request, Response, list[Item]]:
         items: list[Item] = []
