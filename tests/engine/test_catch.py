@@ -14,7 +14,8 @@ from shop import open_shop
 from headrace.db.pool import Database
 from headrace.engine import catch
 from headrace.engine.session import Session
-from headrace.ids import record_id, record_namespace
+from headrace.errors import Fenced
+from headrace.ids import record_id, record_namespace, uuid7
 from headrace.stream.append import append
 from headrace.stream.items import Batch, ChildSet, Delete, Record
 
@@ -96,10 +97,10 @@ async def test_a_table_that_is_dropped_is_held_back_and_a_family_that_leaves_is_
 ) -> None:
     """More than a hundred, and more than a tenth."""
     async with standing(db) as stand:
-        held, now = stand.held, stand.as_of
+        now = stand.as_of
         made = [("family" if n < children else "others", f"c{n}") for n in range(children + others)]
         records = [Record("shop:document", key, b'{"a":1}', now, parent=parent) for parent, key in made]
-        await append(db, await held.claim(), Batch(records=records), {}, now)
+        await append(db, stand.session.fence, Batch(records=records), {}, now)
         sets = [ChildSet("shop:document", "family", frozenset(), now)]
         assert await catch.sift(stand.session, [], sets) == ([], sets if goes else [])
         assert len((await stand.held_back()).get("shop:document", ())) == (0 if goes else children)
@@ -129,3 +130,18 @@ async def test_what_one_collection_holds_back_holds_back_no_other(db: Database) 
         tags = stand.deletes("tag", [f"t{n}" for n in range(TAGS)])
         notes = stand.deletes("note", [key for _, key in NOTES])
         assert await catch.sift(stand.session, notes + tags, []) == (tags, [])
+
+
+async def test_a_worker_that_is_late_holds_nothing_back_and_lets_nothing_go(db: Database) -> None:
+    async with standing(db) as stand:
+        await catch.sift(stand.session, [], stand.emptied("o0", "o1", "o2"))
+        held_back = await stand.held_back()
+        assert held_back
+        await stand.held.claim()  # another worker has taken the sync over
+        with pytest.raises(Fenced):
+            await catch.release(stand.session, "shop:note")
+        with pytest.raises(Fenced):
+            await catch.hold(stand.session, "shop:note", uuid7(), 10, [stand.of("note", "n1")], stand.as_of)
+        with pytest.raises(Fenced):
+            await catch.sift(stand.session, [], stand.emptied("o3"))
+        assert await stand.held_back() == held_back

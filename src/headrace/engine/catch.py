@@ -10,6 +10,7 @@ which a permission that vanished is told from deletion.
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,7 @@ from headrace.db.queries import load
 from headrace.engine.session import Session
 from headrace.ids import record_id, record_namespace, uuid7
 from headrace.stream.columns import text
+from headrace.stream.fence import lock_fence
 from headrace.stream.items import ChildSet, Delete
 
 log = structlog.get_logger(__name__)
@@ -47,7 +49,6 @@ async def held_by(conn: "Conn | Pool", stream_id: UUID, sync_id: UUID, collectio
 
 
 async def hold(
-    conn: "Conn | Pool",
     session: Session,
     collection_id: str,
     sweep_id: UUID,
@@ -56,18 +57,17 @@ async def hold(
     as_of: datetime,
 ) -> None:
     """Hold these deletes, in place of what was held for the collection before. `as_of`: the moment for which they
-    speak, in the provider's clock; what was read later than that stays."""
-    fence = session.fence
-    log.error("deletes_held", sync_id=str(fence.sync_id), collection_id=collection_id, deletes=len(ids), of=held)
-    await conn.execute(HOLD, fence.stream_id, fence.sync_id, collection_id, sweep_id, held, list(ids), as_of)
-    await session.load_held()
+    speak, in the provider's clock; what was read later than that stays. Raises Fenced."""
+    await _write(session, collection_id, HOLD, sweep_id, held, list(ids), as_of)
+    log.error(
+        "deletes_held", sync_id=str(session.fence.sync_id), collection_id=collection_id, deletes=len(ids), of=held
+    )
 
 
-async def release(conn: "Conn | Pool", session: Session, collection_id: str) -> None:
-    """What was held for the collection has been found again, or was confirmed one by one."""
+async def release(session: Session, collection_id: str) -> None:
+    """What was held for the collection has been found again, or was confirmed one by one. Raises Fenced."""
     if collection_id in session.held:
-        await conn.execute(RELEASE, session.fence.stream_id, session.fence.sync_id, collection_id)
-        await session.load_held()
+        await _write(session, collection_id, RELEASE)
 
 
 async def sift(
@@ -128,10 +128,17 @@ async def _children(session: Session, collection_id: str, sets: Sequence[ChildSe
 
 
 async def _hold_more(session: Session, collection_id: str, held: int, ids: Sequence[UUID]) -> None:
-    """Hold these beside those that are held already, under a new id: what a person confirms is what they saw."""
-    fence = session.fence
-    log.error("deletes_held", sync_id=str(fence.sync_id), collection_id=collection_id, deletes=len(ids), of=held)
-    await session.services.db.ingest.execute(
-        HOLD_MORE, fence.stream_id, fence.sync_id, collection_id, uuid7(), held, list(ids), session.provider_now()
+    """Hold these beside those that are held already, under a new id: what a person confirms is what they saw. Raises
+    Fenced."""
+    await _write(session, collection_id, HOLD_MORE, uuid7(), held, list(ids), session.provider_now())
+    log.error(
+        "deletes_held", sync_id=str(session.fence.sync_id), collection_id=collection_id, deletes=len(ids), of=held
     )
+
+
+async def _write(session: Session, collection_id: str, statement: str, *values: Any) -> None:
+    """Write what is held of the collection, unless the sync is another worker's by now."""
+    async with session.services.db.ingest.acquire() as conn, conn.transaction():
+        await lock_fence(conn, session.fence)
+        await conn.execute(statement, session.fence.stream_id, session.fence.sync_id, collection_id, *values)
     await session.load_held()

@@ -286,9 +286,9 @@ class Sweep:
                 await self._delete(each[0])
         if kept:
             ids = [row["record_id"] for missed, count in kept for row in await self._candidates(missed, None, count)]
-            await catch.hold(pool, session, member.id, mark.sweep_id, held, ids, mark.began)
+            await catch.hold(session, member.id, mark.sweep_id, held, ids, mark.began)
         else:
-            await catch.release(pool, session, member.id)
+            await catch.release(session, member.id)
 
     async def _delete(self, missed: Missed) -> None:
         """Take the candidates away: those of which the provider says that they are gone, where it is asked."""

@@ -16,8 +16,9 @@ import structlog
 
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
-from headrace.errors import HeadraceError
+from headrace.errors import Fenced, HeadraceError
 from headrace.stream.codec import LARGEST_WITH_DICTIONARY, WITH_DICTIONARY, Dictionary, dict_id, unpack
+from headrace.stream.fence import lock_fence
 from headrace.stream.items import Fence
 from headrace.stream.training import train as trained
 
@@ -27,12 +28,11 @@ _SQL = load(__package__, "dictionaries.sql")
 _READ_NAMED = _SQL.read_named
 _READ_OWN = _SQL.read_own
 _READ_SAMPLES = _SQL.read_samples
-_LOCK_EPOCH = _SQL.lock_epoch
 _INSERT_DICTIONARY = _SQL.insert_dictionary
 
 ENOUGH = 1000
 """So many records of a collection are written before a dictionary is made. It costs as much processor time as packing
-some 10 000 without it, and is paid back on disk after some 20."""
+ten to forty thousand with it saves, and is paid back on disk after twenty to fifty."""
 _LATER = 8  # times as many before the next attempt, when a dictionary would not have paid
 _AMONG, _EVERY, _MOST_BYTES = 1000, 5, 2 << 20
 _KEPT, _KEPT_USES = 128, 4096
@@ -179,11 +179,13 @@ async def train(db: Database, fence: Fence, collection_id: str) -> bool:
     if made is None:
         use.enough *= _LATER
         return False
-    async with db.ingest.acquire() as conn, conn.transaction():
-        if await conn.fetchval(_LOCK_EPOCH, fence.stream_id, fence.sync_id, fence.epoch, fence.revision) is None:
-            return False
-        own = (fence.stream_id, Dictionary(made).dict_id, fence.sync_id, collection_id, made)
-        await conn.execute(_INSERT_DICTIONARY, *own)
+    try:
+        async with db.ingest.acquire() as conn, conn.transaction():
+            await lock_fence(conn, fence)
+            own = (fence.stream_id, Dictionary(made).dict_id, fence.sync_id, collection_id, made)
+            await conn.execute(_INSERT_DICTIONARY, *own)
+    except Fenced:
+        return False
     forget(fence, [collection_id])
     log.info("dictionary_made", sync_id=str(fence.sync_id), collection=collection_id, samples=len(samples))
     return True

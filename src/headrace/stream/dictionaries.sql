@@ -24,11 +24,6 @@ from (
 ) s
 where s.total <= $6
 
--- name: lock_epoch
--- A dictionary is made for the sync as its owner knows it, and for none that is gone.
-select 1 from sync_epochs where stream_id = $1 and sync_id = $2 and epoch = $3 and revision = $4 and not deleted
-for share
-
 -- name: insert_dictionary
 -- The first that was made stays.
 insert into payload_dicts (stream_id, dict_id, sync_id, collection_id, dict) values ($1, $2, $3, $4, $5)
