@@ -191,8 +191,9 @@ _DAY_S = 86_400.0
 
 
 def _until_quarter_s(response: Response) -> float:
-    """The next moment at which it may be midnight where the portal is. The day's quota comes back then; no answer names
-    the portal's time zone, and every one is a whole number of quarters of an hour away from the others."""
+    """The next moment at which it may be midnight where the portal is. The day's quota comes back then; neither a 429
+    nor the headers name the portal's time zone, and every one is a whole number of quarters of an hour away from the
+    others."""
     return _QUARTER_S - response.sent_at.timestamp() % _QUARTER_S
 
 
