@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -53,10 +54,16 @@ def test_a_text_in_a_query_is_the_text_again(text: str) -> None:
     assert condition.value == text
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)))
-def test_a_moment_in_a_query_is_not_later_than_the_moment(moment: datetime) -> None:
-    literal = datetime.fromisoformat(soql.moment(moment))
-    assert literal == moment
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+
+
+@given(moments, st.integers(-2, 2))
+def test_a_moment_in_a_query_bounds_what_the_moment_itself_bounds(moment: datetime, near: int) -> None:
+    """Times of fields are whole milliseconds, and a literal is no finer."""
+    literal = soql.moment(moment)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", literal)
+    stamp = moment.replace(microsecond=moment.microsecond // 1000 * 1000) + timedelta(milliseconds=near)
+    assert (stamp >= datetime.fromisoformat(literal)) == (stamp >= moment)
 
 
 @given(st.lists(st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,39}", fullmatch=True), min_size=1, max_size=900, unique=True))
@@ -193,6 +200,41 @@ def test_a_field_that_the_user_may_no_longer_see_is_read_no_more() -> None:
     page, requests = drive(SObject(SHAPE).page(CTX, EVERYTHING, None), respond)
     assert len(page.items) == 1
     assert len(requests) == 3
+
+
+def described(shape: Shape, without: str) -> Response:
+    fields = [{"name": name, "type": kind} for name, kind in shape.fields if name != without]
+    return answer({"name": shape.name, "fields": fields})
+
+
+def test_a_field_of_any_portion_that_the_user_may_no_longer_see_is_read_no_more() -> None:
+    """The first portion was answered before the refusal of another one."""
+    gone = WIDE.fields[-1][0]
+    whole = wide(lambda key, turn: "2026-11-23T11:00:00.000+0000")
+
+    def respond(request: Request) -> Response:
+        if request.url.endswith("/describe"):
+            return described(WIDE, without=gone)
+        if gone in parse(asked(request)).fields:
+            return answer([{"errorCode": "INVALID_FIELD", "message": f"No such column '{gone}'"}], 400)
+        return whole(request)
+
+    page, _ = drive(SObject(WIDE).page(CTX, EVERYTHING, None), respond)
+    assert [set(orjson.loads(item.raw)) - {"attributes"} for item in page.items if isinstance(item, Record)] == [
+        {name for name, _ in WIDE.fields} - {gone}
+    ] * 2
+
+
+@pytest.mark.parametrize("shape", [SHAPE, Shape("Mill__c")])
+def test_fields_that_are_refused_though_they_are_described_are_told(shape: Shape) -> None:
+    def respond(request: Request) -> Response:
+        if request.url.endswith("/describe"):
+            return described(SHAPE, without="")
+        return answer([{"errorCode": "INVALID_FIELD", "message": "No such column 'Name'"}], 400)
+
+    with pytest.raises(Faulted, match="No such column") as told:
+        drive(SObject(shape).page(CTX, EVERYTHING, None), respond)
+    assert told.value.fault.kind == "bad"
 
 
 def test_any_other_refusal_of_a_query_is_told_as_it_is() -> None:

@@ -167,7 +167,18 @@ class SObject:
 
     def read(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, Read]:
         """An answer of the query; with the rest of each row's fields where they do not fit into one URI."""
-        response, others = yield from self._asked(ctx, query)
+        fields = yield from self.fields(ctx)
+        try:
+            return (yield from self._read(ctx, query, fields))
+        except _Unseen:
+            if not self.shape.fields:
+                raise  # they were described just now
+        return (yield from self._read(ctx, query, (yield from self._described(ctx))))
+
+    def _read(self, ctx: Context, query: soql.Query, fields: Sequence[str]) -> Generator[Request, Response, Read]:
+        """Raises _Unseen."""
+        first, *others = soql.portions(fields, self._always)
+        response = _seen((yield query.request(ctx, first, accept=(400,))))
         as_of = response.sent_at
         answer = _answer(response)
         rows, locator = [bytes(row) for row in answer.rows], answer.told["next"]
@@ -180,30 +191,17 @@ class SObject:
         rows, torn = heads, []
         narrowed = replace(query, limit=len(heads) if query.order else None)
         for portion in others:
-            part = yield from _all(narrowed.request(ctx, portion))
+            answer = _answer(_seen((yield narrowed.request(ctx, portion, accept=(400,)))))
+            part = [bytes(row) for row in answer.rows] + (yield from _rest(answer))
             rows, lost = self._joined(rows, part)
             torn += lost
         return Read(rows, as_of, full and bool(query.order), None, torn, heads)
-
-    def _asked(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, tuple[Response, list[list[str]]]]:
-        """The answer with the first portion of the fields, and the other portions."""
-        fields = yield from self.fields(ctx)
-        first, *others = soql.portions(fields, self._always)
-        response = yield query.request(ctx, first, accept=(400,))
-        if response.status < 300:
-            return response, others
-        if error_of(response)[0] != "INVALID_FIELD" or not self.shape.fields:
-            raise Faulted(fault(response) or Fault("bad", "HTTP status 400"))
-        # A field is gone since the describe that is kept, or the user may no longer see it.
-        fields = yield from self._described(ctx)
-        first, *others = soql.portions(fields, self._always)
-        return (yield query.request(ctx, first)), others
 
     def whole(self, ctx: Context, query: soql.Query) -> Generator[Request, Response, Read]:
         """All answers of a query that is known to lead to few rows."""
         read = yield from self.read(ctx, query)
         if read.locator is not None:
-            read.rows += yield from _all(Request(read.locator, accept=(400, 404)))
+            read.rows += yield from _behind(read.locator)
         return read
 
     def fields(self, ctx: Context) -> Generator[Request, Response, list[str]]:
@@ -275,6 +273,18 @@ class SObject:
         return Delete(self.shape.collection, str(told["id"]), when, version, slack=_GRAIN)
 
 
+class _Unseen(Faulted):
+    """A field of those asked for is gone since the describe that is kept, or the user may no longer see it."""
+
+
+def _seen(response: Response) -> Response:
+    """The answer of a query. Raises _Unseen, and Faulted for any other refusal."""
+    if response.status < 300:
+        return response
+    told = fault(response) or Fault("bad", f"HTTP status {response.status}")
+    raise (_Unseen if error_of(response)[0] == "INVALID_FIELD" else Faulted)(told)
+
+
 def _answer(response: Response) -> Answer:
     """The rows of an answer. One that says that it is not done, and not where the others are, is a transient fault."""
     answer = decoded(lambda: _body.read(response))
@@ -283,25 +293,22 @@ def _answer(response: Response) -> Answer:
     return answer
 
 
-def _all(request: Request) -> Generator[Request, Response, list[bytes]]:
-    """All rows that a query leads to."""
-    response = yield request
-    if response.status >= 300:
-        raise Faulted(Fault("transient", "a query locator died within a page"))
-    answer = _answer(response)
-    return [bytes(row) for row in answer.rows] + (yield from _rest(answer))
-
-
 def _rest(answer: Answer) -> Generator[Request, Response, list[bytes]]:
-    """The rows that follow an answer, by its locators, within one page. When one of them dies, the page is asked for
-    again."""
+    """The rows that follow an answer within one page."""
+    locator = answer.told["next"]
+    return (yield from _behind(str(locator))) if locator else []
+
+
+def _behind(locator: str | None) -> Generator[Request, Response, list[bytes]]:
+    """The rows at a locator and those that follow, within one page. When one dies, the page is asked for again."""
     rows: list[bytes] = []
-    while locator := answer.told["next"]:
-        response = yield Request(str(locator), accept=(400, 404))
+    while locator:
+        response = yield Request(locator, accept=(400, 404))
         if response.status >= 300:
             raise Faulted(Fault("transient", "a query locator died within a page"))
         answer = _answer(response)
         rows += (bytes(row) for row in answer.rows)
+        locator = answer.told["next"]
     return rows
 
 

@@ -6,7 +6,7 @@ BY, LIMIT), .../api_rest (Query, QueryAll, nextRecordsUrl), .../salesforce_app_l
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote_plus
 
 from headrace.providers.kit import Context, Request, Window
@@ -20,10 +20,11 @@ FIELDS_LENGTH = 11_000
 
 
 def moment(value: datetime) -> str:
-    """A literal: in UTC, to the millisecond, or finer where it is given finer."""
+    """A literal: in UTC, to the millisecond, which is the finest that SOQL knows; the first one that is not before
+    `value`. So `>=` and `<` against it hold for the same times of a field as against `value` itself."""
     utc = value.astimezone(UTC)
-    spec = "microseconds" if utc.microsecond % 1000 else "milliseconds"
-    return utc.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+    utc += timedelta(microseconds=-utc.microsecond % 1000)
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def text(value: str) -> str:

@@ -51,7 +51,7 @@ class Select:
 _TOKEN = re.compile(
     r"\s*(?:"
     r"(?P<string>'(?:[^'\\]|\\.)*')"
-    r"|(?P<datetime>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))"
+    r"|(?P<datetime>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:?\d\d))"
     r"|(?P<date>\d{4}-\d\d-\d\d)"
     r"|(?P<number>[+-]?\d+(?:\.\d+)?)"
     r"|(?P<op><=|>=|!=|<>|=|<|>)"
