@@ -96,6 +96,17 @@ def test_refusals_are_told_apart() -> None:
     assert kinds == {404: "gone", 422: "bad"}
 
 
+def test_no_recorded_success_is_taken_for_a_refusal() -> None:
+    answers = [
+        each
+        for path in RECORDED.glob("*.json")
+        for each in json.loads(path.read_text())["exchanges"]
+        if each["status"] < 300 and "json" in each["headers"].get("content-type", "")
+    ]
+    assert answers
+    assert [each["path"] for each in answers if GITHUB.fault(as_response(each)) is not None] == []
+
+
 OBJECTS = {
     "issue": ("paginate-issues", 0),
     "label": ("labels", 0),
