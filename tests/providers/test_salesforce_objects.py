@@ -349,6 +349,38 @@ def test_a_row_of_a_job_is_the_row_of_a_query(records: list[dict[str, Any]]) -> 
     assert [orjson.dumps(each["Total__c"]) for each in read] == [orjson.dumps(each["Total__c"]) for each in records]
 
 
+def test_a_field_that_comes_or_goes_while_a_job_is_read_does_not_stop_it() -> None:
+    """The CSV has the fields of the moment at which the job was made; the object has those of now."""
+    body = b'"Id","Gone__c","SystemModstamp","Count__c"\n"a","x","2026-11-23T11:00:00.000Z","7"\n'
+    (item,) = by_job(result(body)).items
+    read = orjson.loads(item.raw)
+    assert read == {"attributes": read["attributes"], "Id": "a", "SystemModstamp": STAMP, "Count__c": 7}
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n"])
+def test_blank_lines_of_a_result_are_no_rows(blank: bytes) -> None:
+    body = as_csv([{**dict.fromkeys(TYPES), "Id": key, "Open__c": True, "SystemModstamp": STAMP} for key in "ab"])
+    page = by_job(result(blank + body.replace(b'"b"', blank + b'"b"') + blank, **{"sforce-numberofrecords": "2"}))
+    assert [item.id for item in page.items if isinstance(item, Record)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("body", [b"", as_csv([])])
+def test_a_result_of_no_rows_may_be_empty_where_it_says_that_there_are_none(body: bytes) -> None:
+    assert by_job(result(body, **{"sforce-numberofrecords": "0"})).items == []
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b'"a","Mill","true"\n'])
+def test_a_result_without_a_line_of_names_is_no_result(body: bytes) -> None:
+    with pytest.raises(Faulted, match="no line of names") as told:
+        by_job(result(body))
+    assert told.value.fault.kind == "transient"
+
+
+def test_a_row_with_more_or_fewer_cells_than_names_is_no_row() -> None:
+    with pytest.raises(Faulted, match="1 cells below 2 names"):
+        by_job(result(b'"Id","Name"\n"a"\n'))
+
+
 def test_a_result_that_is_cut_short_is_no_result() -> None:
     whole = as_csv([{**dict.fromkeys(TYPES), "Id": key, "Open__c": True, "SystemModstamp": STAMP} for key in "abc"])
     with pytest.raises(Faulted):
@@ -380,6 +412,26 @@ def test_a_table_is_loaded_by_a_job_that_is_polled() -> None:
     pages = walk(Bulk(SObject(LARGE)).page, CTX, EVERYTHING, respond)
     assert [len(page.items) for page in pages] == [0, 0, 0, 1]
     assert all(page.wait > timedelta(0) for page in pages[:-1])
+
+
+@pytest.mark.parametrize("state", ["UploadComplete", "InProgress", "Suspended", None])
+def test_a_job_that_does_not_end_is_waited_for_a_day_and_then_left(state: str | None) -> None:
+    """The clock is that of the answers, so that it goes on over a restart."""
+    polls = [0]
+
+    def respond(request: Request) -> Response:
+        if request.url.endswith("recordCount"):
+            return answer({"sObjects": [{"name": "Mill__c", "count": 1_000_000}]})
+        if request.method == "POST":
+            return answer({"id": "750", "state": "UploadComplete"})
+        if request.url.endswith("/queryAll"):
+            return rows(row("a", STAMP))
+        polls[0] += 1
+        return replace(answer({"id": "750", "state": state}), sent_at=NOW + timedelta(hours=6 * polls[0]))
+
+    pages = walk(Bulk(SObject(LARGE)).page, CTX, EVERYTHING, respond)
+    assert [item.id for page in pages for item in page.items if isinstance(item, Record)] == ["a"]
+    assert polls[0] == 5
 
 
 def test_names_of_collections() -> None:

@@ -40,6 +40,11 @@ LARGE = 100_000
 CELLS = 1_000_000
 """Cells of one piece of the result: some tens of megabytes at most."""
 
+PATIENCE = timedelta(days=1)
+"""How long a job is waited for, whatever its state is said to be; after that the rows are read in pages. Salesforce
+gives a query two minutes and the retrieval of its result two and a half hours of attempts (How Bulk Queries Are
+Processed), but documents no limit of the time in the queue."""
+
 csv.field_size_limit(1 << 26)  # a long text area holds 131 072 characters, which is where the default ends
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -117,7 +122,8 @@ class Bulk:
         state = document(answer).get("state")
         if state == "JobComplete":
             return (yield from self._result(ctx, {"job": cursor["job"], "as_of": cursor["as_of"]}))
-        if state in ("Failed", "Aborted"):
+        late = answer.sent_at - datetime.fromisoformat(cursor["as_of"]) > PATIENCE
+        if late or state in ("Failed", "Aborted"):
             return Page(next={"paged": True})
         polls = cursor["polls"] + 1
         return Page(next={**cursor, "polls": polls}, wait=_pause(polls))
@@ -141,20 +147,24 @@ class Bulk:
         return Page(items, next={"job": cursor["job"], "as_of": cursor["as_of"], "locator": locator})
 
     def _rows(self, ctx: Context, answer: Response) -> Iterator[bytes]:
-        """The rows as the REST form has them."""
-        names = [name for name, _ in self._shape.fields]
+        """The rows as the REST form has them, by the names in the first line: what the object has now may be more or
+        less than what it had when the job was made. A field that it has no longer is left out."""
+        types = {name.lower(): name for name in self._types}
         url = f"{path(ctx.properties)}/sobjects/{self._shape.name}/"
         try:
-            for row in csv.reader(io.StringIO(answer.body.decode(), newline=""), strict=True):
-                if len(row) != len(names):
-                    raise Faulted(Fault("transient", f"a row has {len(row)} cells where {len(names)} were asked for"))
-                if {name.lower() for name in row} == {name.lower() for name in names}:
-                    known = {name.lower(): name for name in names}
-                    names = [known[name.lower()] for name in row]  # the line of names
-                    continue
-                cells = dict(zip(names, row, strict=True))
+            lines = filter(None, csv.reader(io.StringIO(answer.body.decode(), newline=""), strict=True))
+            first = next(lines, None)
+            if first is None and answer.headers.get("sforce-numberofrecords") == "0":
+                return
+            heads = [types.get(name.lower()) for name in first or ()]
+            if "Id" not in heads:
+                raise Faulted(Fault("transient", "the result has no line of names with Id in it"))
+            for row in lines:
+                if len(row) != len(heads):
+                    raise Faulted(Fault("transient", f"a row has {len(row)} cells below {len(heads)} names"))
+                cells = dict(zip(heads, row, strict=True))
                 attributes = {"type": self._shape.name, "url": url + cells["Id"]}
-                values = {name: self._value(name, cells[name]) for name, _ in self._shape.fields}
+                values = {name: self._value(name, cells[name]) for name in self._types if name in cells}
                 yield orjson.dumps({"attributes": attributes, **values})
         except (csv.Error, UnicodeDecodeError) as error:
             raise Faulted(Fault("transient", f"the result is no CSV: {error}")) from None
