@@ -36,6 +36,11 @@ def figure(name: str, value: float, unit: str, at_least: float | None = None, be
     print(f"{name:<56} {shown:>12} {unit:<12} {goal}", flush=True)
 
 
+def progress(what: str) -> None:
+    """Say on stderr how far a benchmark is that takes minutes."""
+    print(what, file=sys.stderr, flush=True)
+
+
 def check(holds: bool, what: str) -> None:
     """End the benchmark with exit code 1 when the copy is not right: a figure for a wrong answer is worth nothing."""
     if not holds:
