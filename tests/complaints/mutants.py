@@ -57,7 +57,7 @@ _LOADED = "        waiting = _Waiting(load, size, asyncio.get_running_loop().cre
 _KEPT = "        globals().setdefault('kept', []).append([bytes(each.raw) for each in load.records])\n"
 
 MUTANTS = (
-    broken(1, "what a comparison misses stays", ("engine/sweep.py", _AWAY, "pass")),
+    broken(1, "what a comparison misses stays", ("engine/missed.py", _AWAY, "pass")),
     broken(
         1,
         "what a log tells as deleted stays",

@@ -27,7 +27,7 @@ from headrace.api.webhook_addresses import WebhookUrl, of_sync, path_hash, secre
 from headrace.api.webhooks import seal_secret
 from headrace.control import syncs
 from headrace.control.syncs import Sync
-from headrace.engine import account_collections, barrier, patch, status, sweep
+from headrace.engine import account_collections, barrier, confirm, patch, status
 from headrace.engine.patch import Plan
 from headrace.errors import Invalid, NotFound, NotImplementedYet
 from headrace.providers.kit import Provider
@@ -152,7 +152,7 @@ async def confirm_deletes(
     if collection_id not in sync.collection_ids:
         raise NotFound("This sync has no such collection. Its collection_ids are shown by GET /v1/syncs/{id}.")
     async with change.transaction() as tx:
-        count = await sweep.confirm_deletes(tx.conn, sync, collection_id, body.sweep_id, tx.now)
+        count = await confirm.confirm_deletes(tx.conn, sync, collection_id, body.sweep_id, tx.now)
         return tx.answer({"deleted": count})
 
 
