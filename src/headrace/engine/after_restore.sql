@@ -20,11 +20,12 @@ update consumers set token_key = $3 where stream_id = $1 and consumer_id = $2
 -- name: void_leases
 update sync_epochs set owner = null, epoch = epoch + $2, revision = revision + 1 where stream_id = $1
 
--- name: sweeps_due
-update checkpoints
-set value = (value::jsonb || jsonb_build_object('state', 'waiting', 'due_at', $2::timestamptz, 'sweep_id', null))::json
-where stream_id = $1 and reading = 'sweep'
-returning 1
+-- name: sweeps
+select sync_id, scope, form, value from checkpoints where stream_id = $1 and reading = 'sweep'
+
+-- name: put_sweep
+update checkpoints set form = $4, value = $5
+where stream_id = $1 and sync_id = $2 and reading = 'sweep' and scope = $3
 
 -- name: forget_seen
 delete from sweep_seen where stream_id = $1

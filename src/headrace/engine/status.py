@@ -12,7 +12,7 @@ from headrace.control.syncs import Sync
 from headrace.db.pool import Conn
 from headrace.db.queries import load
 from headrace.engine.backfill import listed_in
-from headrace.engine.checkpoints import Checkpoint, load_checkpoints
+from headrace.engine.checkpoints import Checkpoint, SweepMark, decode, load_checkpoints
 from headrace.engine.reach import Reach, reaches
 from headrace.engine.schedule import RUN_EVERY
 from headrace.engine.sweep import cadence
@@ -79,9 +79,9 @@ def _health(sync: Sync, state: Any, now: datetime, trouble: str | None) -> dict[
             status = "error" if status == "error" else "warning"
         # A PATCH gives the sync a new start: what it was late with before does not count.
         late_from = max(read_at or sync.created_at, sync.updated_at) + overdue_after(sync)
-        if state["oldest_changes_at"] is None and state["sweep_due_at"] is not None:
+        if state["oldest_changes_at"] is None and (due_at := _compared_next(state)) is not None:
             # Whole comparisons are all that is read of it: it is late when the next of them is.
-            late_from = max(late_from, state["sweep_due_at"] + LATE_RUN)
+            late_from = max(late_from, due_at + LATE_RUN)
         if now > late_from:
             notes.append(_late_note(read_at, now))
             since = since or late_from
@@ -94,6 +94,13 @@ def _health(sync: Sync, state: Any, now: datetime, trouble: str | None) -> dict[
         "erroring_since": None if status in ("healthy", "initializing") else _iso(since),
         "consecutive_errors": state["consecutive_errors"],
     }
+
+
+def _compared_next(state: Any) -> datetime | None:
+    """When the next comparison of the sync is due; None while none waits."""
+    pairs = zip(state["sweep_forms"] or (), state["sweeps"] or (), strict=True)
+    marks = [decode(SweepMark, form, value) for form, value in pairs]
+    return min((mark.due_at for mark in marks if mark.state == "waiting" and mark.due_at is not None), default=None)
 
 
 def _late_note(read_at: datetime | None, now: datetime) -> str:

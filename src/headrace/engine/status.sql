@@ -1,14 +1,17 @@
 -- name: states
--- Health as it was last written, when anything and the slowest reading of changes last succeeded, and when the next
--- comparison is due.
+-- Health as it was last written, when anything and the slowest reading of changes last succeeded, and, where changes
+-- are not read, the marks of the comparisons. These are not looked into here: a cursor may hold U+0000, with which no
+-- operator of json gives an answer.
 select s.sync_id, s.health_status, s.health_notes, s.last_healthy_at, s.erroring_since, s.consecutive_errors,
-  s.initial_backfill_completed_at, c.last_success_at, c.oldest_changes_at, c.sweep_due_at
+  s.initial_backfill_completed_at, c.last_success_at, c.oldest_changes_at, c.sweep_forms, c.sweeps
 from sync_states s
 left join lateral (
   select max(last_success_at) as last_success_at,
          min(last_success_at) filter (where reading = 'changes') as oldest_changes_at,
-         min((value->>'due_at')::timestamptz)
-           filter (where reading = 'sweep' and value->>'state' = 'waiting') as sweep_due_at
+         case when max(last_success_at) filter (where reading = 'changes') is null
+           then array_agg(form) filter (where reading = 'sweep') end as sweep_forms,
+         case when max(last_success_at) filter (where reading = 'changes') is null
+           then array_agg(value) filter (where reading = 'sweep') end as sweeps
   from checkpoints c where c.stream_id = s.stream_id and c.sync_id = s.sync_id
 ) c on true
 where s.stream_id = any ($1::uuid[]) and s.sync_id = any ($2::uuid[])

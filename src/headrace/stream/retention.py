@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
+import orjson
+
 from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced
@@ -25,7 +27,7 @@ _PURGE_TOMBSTONES = _SQL.purge_tombstones
 _FIND_PURGED_EVENTS = _SQL.find_purged_events
 _PURGE_EVENTS = _SQL.purge_events
 _DROP_DEAD_LETTERS = _SQL.drop_dead_letters
-_FORGET_SEEN = _SQL.forget_seen
+_READ_SWEEPS, _FORGET_SEEN = _SQL.read_sweeps, _SQL.forget_seen
 _FINISH_PURGE = _SQL.finish_purge
 _FINISH_SYNC = (
     _SQL.finish_epoch,
@@ -110,12 +112,18 @@ async def _purge_rows(conn: Conn, stream_id: UUID, purge: Any, limit: int, place
     if rows:
         await _drop_dead_letters(conn, stream_id, rows)
         return len(rows), place
-    if deleted and (seen := _count(await conn.execute(_FORGET_SEEN, stream_id, sync_id, limit))):
+    if deleted and (seen := await _forget_seen(conn, stream_id, sync_id, limit)):
         return seen, place
     if events := await conn.fetch(_FIND_PURGED_EVENTS, *scope, place.event_idx):
         place = replace(place, event_idx=events[-1]["updated_idx"])
         await conn.execute(_PURGE_EVENTS, stream_id, [row["updated_idx"] for row in events])
     return len(events), place
+
+
+async def _forget_seen(conn: Conn, stream_id: UUID, sync_id: UUID, limit: int) -> int:
+    marks = [orjson.loads(row["value"]) for row in await conn.fetch(_READ_SWEEPS, stream_id, sync_id)]
+    sweeps = [UUID(mark["sweep_id"]) for mark in marks if mark.get("sweep_id") is not None]
+    return _count(await conn.execute(_FORGET_SEEN, stream_id, sweeps, limit)) if sweeps else 0
 
 
 async def age_out(db: Database, fence: Fence, older_than: datetime, limit: int, walk: AgeWalk) -> int:
