@@ -30,7 +30,7 @@ from headrace.providers.kit.provider import Discovered
 
 
 class Depot:
-    """What the provider `depot` has in every account: pages of tables, a refusal, or a next page that never ends."""
+    """What the provider `depot` has in every account: pages of tables, a refusal, or pages that lead in a circle."""
 
     def __init__(self) -> None:
         self.pages: list[list[Found]] = []
@@ -42,7 +42,7 @@ class Depot:
         if self.refusal is not None:
             raise Faulted(self.refusal)
         if self.endless:
-            return [], {"place": 0}
+            return [], {"place": 0 if cursor is None else 1 - cursor["place"]}
         place = 0 if cursor is None else cursor["place"]
         following = {"place": place + 1} if place + 1 < len(self.pages) else None
         return self.pages[place] if self.pages else [], following
@@ -189,7 +189,7 @@ async def test_a_search_of_fixed_collections_alone_succeeds(admin: Caller, depot
     assert (await refreshed(admin, await credential(admin, "shop_key")))["status"] == "succeeded"
 
 
-async def test_a_cursor_that_repeats_ends_the_search(admin: Caller, depot: Depot) -> None:
+async def test_pages_that_lead_in_a_circle_end_the_search(admin: Caller, depot: Depot) -> None:
     id_ = await credential(admin, "depot_key")
     depot.endless = True
     state = await refreshed(admin, id_)

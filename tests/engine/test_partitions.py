@@ -1,9 +1,9 @@
 """Collections that are read partition by partition, oldest first, with a list of deletions: the copy equals the
 provider, also while partitions come and go."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from holding import Holding, holding_at
@@ -12,8 +12,11 @@ from warehouse import DEPOT, PAGE, Warehouse, open_warehouse
 
 from headrace.db.pool import Database
 from headrace.engine import horizons, partitions
+from headrace.http import Request, Response
+from headrace.providers.kit import Context, Cursor, Faulted, Partitions
 
 OLD = 1_700_000_000
+Halls = Generator[Request, Response, tuple[list[tuple[str, str]], Cursor | None]]
 
 
 @pytest.fixture(autouse=True)
@@ -286,3 +289,18 @@ async def test_a_refused_partition_that_goes_is_forgotten(db: Database) -> None:
 
             await held.until(forgotten)
             assert await copies(held, warehouse)
+
+
+@pytest.mark.parametrize("circle", [1, 2, 3])
+def test_a_list_of_partitions_that_goes_in_circles_is_a_fault(circle: int) -> None:
+    def page(ctx: Context, cursor: Cursor | None) -> Halls:
+        at = 0 if cursor is None else int(cursor["at"])
+        yield Request(f"/halls/{at}")
+        return [(f"hall{at}", f"Hall {at}")], {"at": (at + 1) % circle}
+
+    steps = partitions.every_partition(Partitions(page, str), Context({}, datetime(2026, 11, 23, tzinfo=UTC)))
+    next(steps)
+    for _ in range(circle):
+        steps.send(Response(200, b"[]", datetime(2026, 11, 23, tzinfo=UTC)))
+    with pytest.raises(Faulted, match="circles"):
+        steps.send(Response(200, b"[]", datetime(2026, 11, 23, tzinfo=UTC)))

@@ -379,3 +379,21 @@ def test_the_first_list_of_repositories_that_is_allowed_is_read(
     assert pairs == [("7/the-mill/wheel", "the-mill/wheel")]
     assert following is None
     assert seen == asked
+
+
+@pytest.mark.parametrize("circle", [1, 2, 3])
+def test_the_children_of_a_parent_whose_pages_go_in_circles_are_a_fault(circle: int) -> None:
+    """They are read whole within one page, and would be for ever."""
+    reviews = GITHUB.collection("github:review")
+    assert reviews is not None
+    assert reviews.children is not None
+    assert reviews.children.page is not None
+    raw = orjson.dumps({"id": 1, "url": "http://here/repos/the-mill/wheel/pulls/1"})
+    pull = Record("github:pull_request", "1", raw, NOW, partition="7/the-mill/wheel")
+
+    def respond(request: Request) -> Response:
+        following = int(dict(request.query).get("page", "1")) % circle + 1
+        return answer([{"id": 5}], next_url=f"http://here/pulls/1/reviews?page={following}")
+
+    with pytest.raises(Faulted, match=r"names the page itself|circles"):
+        drive(reviews.children.page(CTX, pull, None), respond)

@@ -181,17 +181,25 @@ def test_what_is_archived_is_told_as_gone_with_its_moment(name: str) -> None:
     assert gone(told) == {str(number) for number in GONE if number // 2 >= 300}
 
 
-def test_associations_that_lead_to_their_own_page_are_a_fault() -> None:
+@pytest.mark.parametrize("circle", [1, 2, 3])
+def test_associations_whose_pages_go_in_circles_are_a_fault(circle: int) -> None:
     """They would be read for ever."""
 
     def respond(request: Request) -> Response:
         if "/associations/" not in request.url:
             return Portal(Form())(request)
         said = orjson.loads(request.body or b"{}")["inputs"]
-        rows = [{"from": {"id": each["id"]}, "to": [], "paging": {"next": {"after": "2"}}} for each in said]
+        rows = [
+            {
+                "from": {"id": each["id"]},
+                "to": [],
+                "paging": {"next": {"after": str((int(each.get("after", "0")) + 1) % circle)}},
+            }
+            for each in said
+        ]
         return Response(200, orjson.dumps({"results": rows}), NOW)
 
-    with pytest.raises(Faulted, match="the same again"):
+    with pytest.raises(Faulted, match="circles"):
         drive(Associations("contact").listing(CTX, EVERYTHING, None), respond)
 
 

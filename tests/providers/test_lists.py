@@ -199,15 +199,20 @@ def test_a_short_list_is_read_whole_with_the_moment_of_its_first_page() -> None:
     assert len(asked) == 2
 
 
-def test_reading_a_list_whole_notices_that_it_goes_in_circles() -> None:
+@pytest.mark.parametrize("circle", [1, 2, 3])
+def test_reading_a_list_whole_notices_that_it_goes_in_circles(circle: int) -> None:
     paged = Paged(Request("/x"), Token("cursor", "token"))
 
     def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         yield from paged.read_all(ctx)
         return Page()
 
-    with pytest.raises(ImplementationError, match="circles"):
-        drive(page(CTX, EVERYTHING, None), lambda request: Response(200, b'{"data":[],"token":"again"}', NOW))
+    def respond(request: Request) -> Response:
+        token = (int(dict(request.query).get("cursor", "0")) + 1) % circle
+        return Response(200, f'{{"data":[],"token":"{token}"}}'.encode(), NOW)
+
+    with pytest.raises(Faulted, match="circles"):
+        drive(page(CTX, EVERYTHING, None), respond)
 
 
 # ── the laws ──

@@ -116,13 +116,18 @@ async def _pages(access: Access, now: datetime, run: Run) -> list[Sighting]:
     context = Context(properties=access.public_properties(), now=now)
     sightings: list[Sighting] = []
     cursor: Cursor | None = None
+    given: set[bytes] = set()
     while True:
         found, following = await run(discovery.page(context, cursor))
         sightings += map(_sighting, found)
         if following is None:
             return sightings
-        if following == cursor:
-            raise ImplementationError(f"the discovery of {access.provider.slug} gave the same cursor twice: {cursor}")
+        mark = orjson.dumps(following, option=orjson.OPT_SORT_KEYS)
+        if mark in given:
+            raise ImplementationError(
+                f"the discovery of {access.provider.slug} gave the same cursor twice: {following}"
+            )
+        given.add(mark)
         cursor = following
 
 

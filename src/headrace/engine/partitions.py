@@ -8,9 +8,9 @@ from headrace.engine.pace import Priority
 from headrace.engine.session import Session
 from headrace.engine.tally import Tally
 from headrace.engine.transport import ReadFailed
-from headrace.errors import ImplementationError
 from headrace.http import Request, Response
 from headrace.providers.kit import Context, Cursor, FaultClass, Partitions, Window
+from headrace.providers.kit.trail import Trail
 
 KEPT = timedelta(minutes=1)
 """How long a list of partitions serves the readings of changes: so late a new one is noticed."""
@@ -41,17 +41,16 @@ async def partitions_of(
 
 
 def every_partition(source: Partitions, context: Context) -> Generator[Request, Response, list[str]]:
-    """The ids of all partitions, page after page."""
+    """The ids of all partitions, page after page. Raises Faulted where their list goes in circles."""
     found: dict[str, None] = {}
     cursor: Cursor | None = None
+    trail = Trail()
     while True:
         pairs, given = yield from source.page(context, cursor)
         found.update((key, None) for key, _ in pairs)
         if given is None:
             return list(found)
-        if given == cursor:
-            raise ImplementationError(f"the page of partitions gave the cursor {given!r} that it was asked with")
-        cursor = given
+        cursor = trail.follow(given)
 
 
 async def spans_of(session: Session, scope: str, source: Partitions | None, lo: datetime, hi: datetime) -> list[Span]:

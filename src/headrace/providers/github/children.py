@@ -26,6 +26,7 @@ from headrace.providers.kit import (
     Window,
 )
 from headrace.providers.kit.rows import Body, Path, Raw, Reader, decoded
+from headrace.providers.kit.trail import Trail
 
 REQUESTS = 25
 """The most lists of children that one page reads."""
@@ -113,12 +114,13 @@ class Below:
 
     def _again(self, ctx: Context, parent: Record, cursor: Cursor | None) -> Steps:
         """The children of one parent, whole. A 404 says that there are none any more only where the repository or
-        organisation itself can be read."""
+        organisation itself can be read. Raises Faulted where their list goes in circles."""
         items: list[Item] = []
         at: Cursor | None = None
         as_of: datetime | None = None
+        trail = Trail()
         while as_of is None or at is not None:
-            found = yield from self._page(ctx, parent.raw, at)
+            found = yield from self._page(ctx, parent.raw, trail.follow(at))
             if found.gone and not (yield from self._readable(parent)):
                 return Page([])
             items += self._records(parent.id, parent.partition, found)

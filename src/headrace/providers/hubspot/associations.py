@@ -26,8 +26,8 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
-from headrace.providers.kit.pagers import stuck
 from headrace.providers.kit.rows import Body, Picker, decoded, list_in
+from headrace.providers.kit.trail import Trail
 
 PAIRS: Mapping[str, tuple[str, ...]] = {
     "call": ("contacts", "companies", "deals", "tickets"),
@@ -78,10 +78,11 @@ class Associations:
         return Page([*records, ChildSet(self.collection, parent.id, there, as_of)])
 
     def _of(self, keys: Sequence[str]) -> Generator[Request, Response, list[Record]]:
-        """What these objects are associated with. Raises Faulted where an object's list leads to its own page."""
+        """What these objects are associated with. Raises Faulted where an object's list goes in circles."""
         found: list[Record] = []
         for other in PAIRS[self.name]:
             inputs: list[dict[str, str]] = [{"id": key} for key in keys]
+            trail = Trail()
             while inputs:
                 response = yield Request(
                     f"/crm/v4/associations/{_PATHS[self.name]}/{other}/batch/read",
@@ -89,15 +90,13 @@ class Associations:
                     headers={"Content-Type": "application/json"},
                     body=orjson.dumps({"inputs": inputs}),
                 )
-                asked, inputs = inputs, []
+                inputs = []
                 for row in list_in(document(response), "results"):
                     key = str(row["from"]["id"])
                     found += (self._record(key, other, each, response) for each in list_in(row, "to"))
                     after = ((row.get("paging") or {}).get("next") or {}).get("after")
                     if after:
-                        inputs.append({"id": key, "after": str(after)})
-                if any(each in asked for each in inputs):
-                    raise stuck(f"the next page of associations with {other} is the same again")
+                        inputs.append(trail.follow({"id": key, "after": str(after)}))
         return found
 
     def _record(self, key: str, other: str, told: Mapping[str, Any], response: Response) -> Record:

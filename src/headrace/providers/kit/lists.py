@@ -10,6 +10,7 @@ from headrace.http import TOO_LARGE, Request, Response
 from headrace.providers.kit.pagers import Halving, Pager
 from headrace.providers.kit.readings import EVERYTHING, Context, Cursor, Page, PageFunction, Steps, Window
 from headrace.providers.kit.rows import Body, Raw, decoded
+from headrace.providers.kit.trail import Trail
 from headrace.stream.items import Item
 
 
@@ -73,13 +74,13 @@ class Paged:
         )
 
     def read_all(self, ctx: Context) -> Read:
-        """All its rows, page after page, with the moment of the first page: for lists that are known to be short."""
+        """All its rows, page after page, with the moment of the first page: for lists that are known to be short.
+        Raises Faulted where it goes in circles."""
+        trail = Trail()
         read = yield from self.read(ctx, EVERYTHING, None)
         rows, cursor = read.rows, read.next
         while cursor is not None:
-            page = yield from self.read(ctx, EVERYTHING, cursor)
-            if page.next == cursor:
-                raise ImplementationError(f"the list goes in circles: its next page is the same again ({cursor})")
+            page = yield from self.read(ctx, EVERYTHING, trail.follow(cursor))
             rows, cursor = rows + page.rows, page.next
             if page.gone:
                 return page
