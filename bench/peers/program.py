@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,12 +58,17 @@ class Program:
         return self.spent_s if self.code is not None else busy_s(self.pid)
 
     def last_words(self, lines: int = 3) -> str:
-        """The end of what it printed, from the last line on that names an error, if one does."""
+        """The end of what it printed, from the last line on that names an error, if one does; without where it stands
+        on this machine."""
         said = self._log.read_text(errors="replace").strip().splitlines()
         named = [number for number, line in enumerate(said) if "rror:" in line]
         last = said[named[-1] :][:lines] if named else said[-lines:]
-        return " / ".join(line.strip() for line in last)[:400]
+        said_last = " / ".join(line.strip() for line in last)
+        return _FOLDERS.sub("", said_last)[:400]
 
+
+_FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/():]+/)+")
+"""Of a path, not of an address on the web."""
 
 _CLEAN = {
     name: value

@@ -146,10 +146,11 @@ Wanted = dict[str, dict[str, dict[str, Any] | None]]
 
 
 async def _changed(peer: Peer, size: Size) -> Result:
+    chosen = {collection: await _choose(peer.ground, size, collection) for collection in COLLECTIONS}
     await peer.follow()
     asked = await peer.ground.provider.requests()
     began = time.perf_counter()
-    wanted = await _change(peer.ground, size)
+    wanted = await _change(peer.ground, chosen)
     if not peer.live:
         await _worked(peer, size)
     right_after = await _until_right(peer, wanted, began, size.patience_s if peer.live else 0.0)
@@ -160,25 +161,32 @@ async def _changed(peer: Peer, size: Size) -> Result:
     return Result(CHANGED, peer.name, figures, str(verdict))
 
 
-async def _change(there: Ground, size: Size) -> Wanted:
-    """Change one object in a thousand and delete one in ten thousand of each collection, spread over its whole age;
-    Stripe deletes no invoices but drafts."""
-    wanted: Wanted = {name: {} for name in COLLECTIONS}
-    for collection in COLLECTIONS:
-        raws = [raw async for raw in _every(there, collection, max(1, size.each // max(1, size.each // 1000)))]
-        for turn, raw in enumerate(raws):
-            changed = orjson.loads(raw)["id"]
+async def _choose(there: Ground, size: Size, collection: str) -> tuple[list[str], list[str]]:
+    """One object in a thousand to change, one in ten thousand to delete, spread over the collection's whole age."""
+    nth = size.each // max(1, size.each // 1000)
+    changing = [orjson.loads(raw)["id"] async for raw in _every(there, collection, nth)]
+    stays = set(changing)
+    ids = [held["id"] async for held in _deletable(there, collection) if held["id"] not in stays]
+    wanted = max(1, size.each // 10_000)
+    every = max(1, len(ids) // wanted)
+    return changing, ids[every // 2 :: every][:wanted]
+
+
+async def _change(there: Ground, chosen: Mapping[str, tuple[list[str], list[str]]]) -> Wanted:
+    """Change and delete what was chosen; what each object is to be."""
+    wanted: Wanted = {name: {} for name in chosen}
+    for collection, (changing, going) in chosen.items():
+        for turn, key in enumerate(changing):
             fields = {"metadata": {"changed_by": "bench", "turn": str(turn)}}
-            wanted[collection][changed] = await there.provider.update(collection, changed, fields)
-        ids = [held["id"] async for held in _deletable(there, collection) if held["id"] not in wanted[collection]]
-        every = max(1, len(ids) // max(1, size.each // 10_000))
-        for gone in ids[every // 2 :: every][: max(1, size.each // 10_000)]:
-            await there.provider.delete(collection, gone)
-            wanted[collection][gone] = None
+            wanted[collection][key] = await there.provider.update(collection, key, fields)
+        for key in going:
+            await there.provider.delete(collection, key)
+            wanted[collection][key] = None
     return wanted
 
 
 async def _deletable(there: Ground, collection: str) -> AsyncIterator[Mapping[str, Any]]:
+    """Stripe deletes no invoices but drafts."""
     async for raw in there.provider.objects(collection):
         held = orjson.loads(raw)
         if collection != "invoices" or held["status"] == "draft":

@@ -58,3 +58,10 @@ async def test_of_a_trace_the_line_that_names_the_error_is_told(tmp_path: Path) 
     program = _program(tmp_path, "sh", "-c", f"{trace}; exit 1")
     assert await program.ended() == 1
     assert program.last_words() == "TypeError: no such thing / at one / at two"
+
+
+async def test_last_words_tell_no_folders_of_this_machine(tmp_path: Path) -> None:
+    said = "Error: see https://example.com/docs/limits / at get (/home/someone/app/main.js:11:16)"
+    program = _program(tmp_path, "sh", "-c", f"echo '{said}'; exit 1")
+    assert await program.ended() == 1
+    assert program.last_words() == "Error: see https://example.com/docs/limits / at get (main.js:11:16)"
