@@ -1,12 +1,16 @@
 """Text that no column holds or no parser reads costs the record that has it nothing, or that record alone; never what
 came beside it."""
 
+from dataclasses import replace
+
 import pytest
 from aiohttp import web
 from holding import Holding, holding
-from shop import Asked, open_shop
+from shop import SHOP, Asked, open_shop
 
 from headrace.db.pool import Database
+from headrace.http import Response
+from headrace.providers.kit import Fault
 
 HALF = "half of a pair: \ud83d"
 NUL = "with\0zero"
@@ -107,3 +111,36 @@ async def test_what_is_set_aside_may_have_any_id(db: Database, key: str) -> None
 
             await held.until(good_is_there)
             assert await aside(held, "order") == 1
+
+
+async def test_a_provider_may_say_anything_of_what_it_refuses(db: Database) -> None:
+    """Its words are stored beside what was set aside, and, of the credential, as its health."""
+
+    def with_zero(response: Response) -> Fault | None:
+        fault = SHOP.fault(response)
+        return None if fault is None else Fault(fault.kind, f"no \0 {response.status}")
+
+    async with open_shop() as shop:
+        shop.put("order", "good")
+        shop.events.clear()
+        async with holding(db, shop, ["order"], replace(SHOP, fault=with_zero, _by_id={})) as held:
+            await held.start()
+            await held.read_to_the_end()
+
+            def refuses(status: int, path: str) -> None:
+                shop.fail = lambda asked: web.Response(status=status) if asked.path.startswith(path) else None
+
+            async def noted() -> bool:
+                return await aside(held, "order") == 1
+
+            async def told() -> bool:
+                text = await db.api.fetchval("select health_notes::text from credentials where health_status = 'error'")
+                return text is not None and "no %00 401" in text
+
+            refuses(400, "/order/bad")
+            shop.put("order", "bad", large=True)
+            await held.until(noted)
+            assert await db.api.fetchval("select reason from set_aside") == "no %00 400"
+            refuses(401, "/")
+            await held.until(told)
+            assert any("no %00 401" in note for note in (await held.health())["notes"])

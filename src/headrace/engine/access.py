@@ -14,6 +14,7 @@ from headrace.egress import Destinations
 from headrace.errors import HeadraceError
 from headrace.providers.kit import CredentialKind, Provider
 from headrace.settings import Settings
+from headrace.stream.columns import text
 from headrace.vault.collections import AccountCollection
 from headrace.vault.credentials import Credential, get, mode, open_properties
 from headrace.vault.drafts import at_base_url
@@ -80,21 +81,22 @@ class Access:
             return Destinations.at_base_url(self.base_url)
         return Destinations(self.provider.hosts)
 
-    def scrub(self, text: str) -> str:
-        """`text` with every secret of the credential, plain, URL-quoted or in base64, replaced by stars."""
-        return scrub(text, self.kind, self.properties)
+    def scrub(self, said: str) -> str:
+        """What the provider said, with every secret of the credential, plain, URL-quoted or in base64, replaced by
+        stars, and U+0000, which the database's text cannot hold, by `%00`."""
+        return scrub(said, self.kind, self.properties)
 
 
-def scrub(text: str, kind: CredentialKind, properties: Mapping[str, Any]) -> str:
-    """`text` with the secret ones of `properties` taken out; see `Access.scrub`."""
+def scrub(said: str, kind: CredentialKind, properties: Mapping[str, Any]) -> str:
+    """`said` with the secret ones of `properties` taken out, in a form that can be stored; see `Access.scrub`."""
     for name in kind.hidden:
         value = properties.get(name)
         if not isinstance(value, str) or len(value) < _LEAST_SECRET:
             continue
         encoded = base64.b64encode(value.encode()).decode()
         for form in (value, quote(value, safe=""), encoded, encoded.rstrip("=")):
-            text = text.replace(form, _STARS)
-    return text
+            said = said.replace(form, _STARS)
+    return text(said)
 
 
 async def load_access(
