@@ -108,6 +108,9 @@ def test_the_account_is_the_one_that_the_provider_names(
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, Any]] = [
+    ("airtable_oauth2", {"refresh_token": "r", ACCESS_TOKEN: "s"}, 200, {"scopes": []}),
+    ("airtable_token", {"token": "pat1"}, 200, {"email": "ada@example.com"}),
+    ("airtable_token", {"token": "pat1"}, 200, []),
     ("airtable_token", {"token": "pat1"}, 401, {"error": {"type": "AUTHENTICATION_REQUIRED", "message": "no"}}),
     (
         "checkout_champ_password",
@@ -119,6 +122,9 @@ REFUSED: list[tuple[str, dict[str, Any], int, Any]] = [
     ("hubspot_private_app", {"token": "pat-na1"}, 401, {"message": "expired"}),
     ("linear_key", {"key": "lin_api_1"}, 400, {"errors": [{"message": "Authentication required"}]}),
     ("linear_key", {"key": "lin_api_1"}, 200, {"errors": [{"message": "Authentication required"}]}),
+    ("linear_key", {"key": "lin_api_1"}, 200, {"data": {"organization": None}}),
+    ("linear_key", {"key": "lin_api_1"}, 200, {"data": None}),
+    ("linear_oauth2", {"access_token": "lin_oauth_1"}, 200, {"data": {"organization": {"name": "Acme"}}}),
     ("netsuite_token", NETSUITE, 401, {"title": "Unauthorized", "o:errorDetails": [{"detail": "Invalid login"}]}),
     ("sendgrid_key", {"api_key": SENDGRID}, 401, {"errors": [{"message": "authorization required"}]}),
     ("servicenow_password", SNOW, 401, {"error": {"message": "User Not Authenticated"}}),

@@ -122,6 +122,12 @@ def test_a_cursor_that_is_gone_leads_to_the_windows_start() -> None:
     assert raised.value.fault.kind == "restart"
 
 
+def test_a_cursor_that_does_not_move_on_is_told() -> None:
+    with pytest.raises(Faulted, match="cursor again that was asked for") as raised:
+        page("issue", EVERYTHING, {"token": "b"}, connection("issues", ("a", 1), ("b", 2), more=True))
+    assert raised.value.fault.kind == "transient"
+
+
 def test_partial_data_with_errors_is_no_page() -> None:
     body = {"data": {"issues": None}, "errors": [{"message": "oops", "extensions": {"type": "internal error"}}]}
     with pytest.raises(Faulted) as raised:

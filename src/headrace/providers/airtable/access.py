@@ -62,7 +62,9 @@ def _whoami() -> Generator[Request, Response, Mapping[str, Any]]:
             return {"id": ""}
     if response.status >= 400:
         raise Refused(f"Airtable refuses it: {_message(response)}")
-    answer: Mapping[str, Any] = response.json()
+    answer = body_of(response)
+    if not isinstance(answer, dict) or not answer.get("id"):
+        raise Refused("Airtable's answer does not say which user it is of")
     return answer
 
 

@@ -56,7 +56,11 @@ def _organization() -> Generator[Request, Response, Mapping[str, Any]]:
     errors = _errors(response)
     if response.status >= 400 or errors:
         raise Refused(f"Linear refuses it: {_message(response)}")
-    found: Mapping[str, Any] = response.json()["data"]["organization"]
+    body = body_of(response)
+    data = body.get("data") if isinstance(body, dict) else None
+    found = data.get("organization") if isinstance(data, dict) else None
+    if not isinstance(found, dict) or not found.get("id"):
+        raise Refused("Linear's answer does not say which organization it is of")
     return found
 
 
@@ -65,7 +69,7 @@ def _verify_oauth2(held: Properties, now: datetime) -> Generator[Request, Respon
     known = held.get("linear_org_id")
     if known and known != found["id"]:
         raise Refused(f"the token is of organization {found['id']}, not of {known}")
-    learned = {"linear_org_id": str(found["id"]), "linear_org_name": str(found["name"])}
+    learned = {"linear_org_id": str(found["id"]), "linear_org_name": str(found.get("name") or "")}
     return Account(id=str(found["id"]), learned=learned)
 
 

@@ -108,6 +108,8 @@ def paged(listed: Type, order: Order, *, windowed: bool) -> PageFunction:
             after: Cursor | None = {"token": records[-1].id}  # a cursor is the id of its page's last object
         else:
             after = pager.after(request, response, answer)
+        if after is not None and cursor is not None and after["token"] == cursor["token"]:
+            raise stuck("it gives the cursor again that was asked for")
         if after is not None and without:
             after = {**after, "without": without}
         if order == "createdAt":
