@@ -45,11 +45,12 @@ class Puppet:
 
     made: list["Puppet"]
     error: Exception | None = None
+    resting = True
 
     def __init__(self, services: EngineServices, sync: Sync, fence: Fence, access: Access) -> None:
         self.sync, self.fence, self.access = sync, fence, access
         self.hints = self.stops = self.reconfigurations = 0
-        self.cancelled = False
+        self.cancelled = self.left = False
         self._over = asyncio.Event()
         type(self).made.append(self)
 
@@ -72,6 +73,9 @@ class Puppet:
 
     def storing_trouble(self, for_s: float) -> str | None:
         return None
+
+    def leave(self) -> None:
+        self.left = True
 
     async def stop(self) -> None:
         self.stops += 1
@@ -298,6 +302,36 @@ async def test_an_orderly_stop_lets_the_runners_finish_and_releases_the_leases(
     assert [(puppet.stops, puppet.cancelled) for puppet in puppets] == [(1, False)] * 3
     assert set((await owners(db)).values()) == {None}
     assert await db.api.fetchval("select count(*) from workers") == 0
+
+
+async def test_those_that_rest_are_handed_over_while_others_are_still_under_way(
+    db: Database, puppets: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = asyncio.Event()
+
+    async def stop(self: Puppet) -> None:
+        assert self.left
+        if not self.resting:
+            await answered.wait()
+        self._over.set()
+
+    monkeypatch.setattr(held.SyncRunner, "stop", stop)
+    await make(db, NOWHERE, 5)
+    async with working(db) as worker:
+        await until(lambda: len(puppets) == 5)
+        busy = puppets[2]
+        busy.resting = False
+        leaving = asyncio.create_task(worker.stop())
+
+        async def only_the_busy_one_is_held() -> bool:
+            return [sync_id for sync_id, owner in (await owners(db)).items() if owner is not None] == [busy.sync.id]
+
+        await until(only_the_busy_one_is_held)
+        assert not leaving.done()
+        answered.set()
+        await leaving
+    assert set((await owners(db)).values()) == {None}
+    assert not any(puppet.cancelled for puppet in puppets)
 
 
 async def test_a_runner_that_does_not_finish_is_cut_short(

@@ -54,6 +54,17 @@ class HeldSync:
         """Why pages have not been stored for so many seconds, None while they are."""
         return self._runner.storing_trouble(for_s) if self._runner is not None else None
 
+    @property
+    def resting(self) -> bool:
+        """Whether nothing of it is under way."""
+        return self._runner is None or self._runner.resting
+
+    def leave(self) -> None:
+        """Begin nothing any more; what is under way goes on."""
+        self._stopping.set()
+        if self._runner is not None:
+            self._runner.leave()
+
     async def stop(self) -> None:
         """Begin nothing new; returns when the answers under way are stored."""
         self._stopping.set()

@@ -5,6 +5,7 @@ claim them by raising the epoch, each as many as its fair share lacks; every app
 that still writes is refused. A worker that holds more than its share gives some away.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -53,10 +54,11 @@ class Lease:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a look at the leases brought: what is `held` now, and what of it is beyond the fair share, to be given away
-    in good order."""
+    in good order. `contested`: others reached for the same orphans, and there may be some that nobody has got."""
 
     held: dict[UUID, Lease]
     excess: list[UUID]
+    contested: bool
 
 
 @dataclass(slots=True)
@@ -91,18 +93,28 @@ class Leases:
             others = {row["id"] for row in alive} - {me}
             orphans = await connection.fetch(ORPHANS, self._streams, [*others, me])
             wanted = [*mine, *((row["stream_id"], row["sync_id"], row["epoch"]) for row in orphans)]
-            await self._claim(connection, self._first(wanted, share - len(self.held)))
+            first = self._first(wanted, share - len(self.held))
+            won = await self._claim(connection, first)
         metrics.SYNCS_HELD.set(len(self.held))
-        return Look(dict(self.held), self._excess(share))
+        return Look(dict(self.held), self._excess(share), contested=0 < won < len(first))
 
     async def release(self, sync_ids: Collection[UUID]) -> None:
         """Give syncs up, so that others may claim them at once. Raises the database's errors."""
         given = [lease for sync_id in sync_ids if (lease := self.held.pop(sync_id, None)) is not None]
         if not given:
             return
+        by_stream: defaultdict[UUID, list[Lease]] = defaultdict(list)
+        for lease in given:
+            by_stream[lease.stream_id].append(lease)
         me = self.presence.worker_id
         async with self.db.api.acquire() as connection:
-            await connection.executemany(RELEASE, [(it.stream_id, it.sync_id, it.epoch, me) for it in given])
+            await connection.executemany(
+                RELEASE,
+                [
+                    (stream_id, me, [lease.sync_id for lease in leases], [lease.epoch for lease in leases])
+                    for stream_id, leases in by_stream.items()
+                ],
+            )
             await connection.execute(RELEASED)
         metrics.LEASE_CHANGES.labels("released").inc(len(given))
         metrics.SYNCS_HELD.set(len(self.held))
@@ -142,19 +154,28 @@ class Leases:
                 self.held[sync_id] = now
 
     def _first(self, orphans: Sequence[tuple[UUID, UUID, int]], most: int) -> list[tuple[UUID, UUID, int]]:
-        """As many as may be claimed, in an order of this worker's own, so that two seldom reach for the same."""
+        """As many as may be claimed: before all those that fall to this worker among the living, so that two seldom
+        reach for the same, then others in an order of its own."""
         me = self.presence.worker_id
-        return sorted(orphans, key=lambda orphan: _rank(me, orphan[1]), reverse=True)[: max(0, most)]
 
-    async def _claim(self, connection: Conn, orphans: Sequence[tuple[UUID, UUID, int]]) -> None:
-        me = self.presence.worker_id
+        def pressing(orphan: tuple[UUID, UUID, int]) -> tuple[bool, bytes]:
+            own = _rank(me, orphan[1])
+            return all(own >= _rank(worker, orphan[1]) for worker in self.living), own
+
+        return sorted(orphans, key=pressing, reverse=True)[:most] if most > 0 else []
+
+    async def _claim(self, connection: Conn, orphans: Sequence[tuple[UUID, UUID, int]]) -> int:
+        """How many of them were won."""
+        me, won = self.presence.worker_id, 0
         for start in range(0, len(orphans), _PIPELINE):
             if not self.presence.alive:
-                return
+                break
             batch = [(*orphan, me) for orphan in orphans[start : start + _PIPELINE]]
             for row in await _won(connection, batch):
                 self.held[row["sync_id"]] = _lease(row)
-                metrics.LEASE_CHANGES.labels("gained").inc()
+                won += 1
+        metrics.LEASE_CHANGES.labels("gained").inc(won)
+        return won
 
     def _excess(self, share: int) -> list[UUID]:
         me = self.presence.worker_id

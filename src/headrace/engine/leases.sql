@@ -27,8 +27,10 @@ where stream_id = $1 and sync_id = $2 and epoch = $3 and not deleted
 returning stream_id, sync_id, org_id, epoch, revision
 
 -- name: release
-update sync_epochs set owner = null
-where stream_id = $1 and sync_id = $2 and epoch = $3 and owner = $4
+-- All that a worker gives up in a stream at once: thousands, when it stops.
+update sync_epochs e set owner = null
+from unnest($3::uuid[], $4::bigint[]) as given (sync_id, epoch)
+where e.stream_id = $1 and e.owner = $2 and e.sync_id = given.sync_id and e.epoch = given.epoch
 
 -- name: released
 select pg_notify('headrace_lease', '')

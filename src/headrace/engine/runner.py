@@ -53,6 +53,8 @@ class SyncRunner:
         self._runs = Runs()
         self._wake = asyncio.Event()
         self._stopping = self._renew = self._look = False
+        self.resting = False
+        """Whether nothing is under way, and nothing begins before something is due or asked for."""
         self._changed_at: datetime | None = None
         self._answered_at: datetime | None = None
         self._session: Session | None = None
@@ -101,9 +103,13 @@ class SyncRunner:
         self._look = True
         self._wake.set()
 
+    def leave(self) -> None:
+        """Begin nothing any more. One that rests goes on resting until `stop`."""
+        self._stopping = True
+
     async def stop(self) -> None:
         """Begin no further request; the answers under way are awaited and stored, then `run` returns."""
-        self._stopping = True
+        self.leave()
         self._wake.set()
 
     def storing_trouble(self, for_s: float) -> str | None:
@@ -132,12 +138,14 @@ class SyncRunner:
                     self._health.try_now(session.now())  # attempts were put off by the clock of before
                 await self._begin_run(assembly)
                 stepper.start_due(self._runs.tempo(session), active=self._proceed())
+                self.resting = not stepper.busy
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._wait(assembly, stepper)):
                         await self._wake.wait()
+                self.resting = False
                 gap = stepper.reap() or self._unfollowed(assembly)
         finally:
-            self._session = None
+            self._session, self.resting = None, False
             await stepper.dismiss(within=STOP_WITHIN_S if self._stopping else None)
             await session.ingest.close(drain=self._stopping)
             self._changed_at, self._answered_at = session.changed_at, session.answered_at

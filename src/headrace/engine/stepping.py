@@ -45,6 +45,11 @@ class Stepper:
         self._going_back: asyncio.Task[None] | None = None
         self._log = structlog.get_logger(__name__).bind(sync_id=str(assembly.session.fence.sync_id))
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._running) or self._going_back is not None
+
     def start_due(self, tempo: Tempo, *, active: bool) -> None:
         """Start what is due. `active`: requests to the provider may begin."""
         for reading in self._idle():

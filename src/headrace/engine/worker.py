@@ -6,7 +6,7 @@ and the event loop; one keeps house. No sync has a timer that asks the database:
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -90,8 +90,12 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await self._presence.announce_stopping()
         deadline = self._clock.monotonic() + _STOP_WITHIN_S
+        for held in self._held.values():
+            held.leave()
+        await self._presence.announce_stopping()
+        # Most rest, and go at once and together; to end their tasks takes longer than to hand them over.
+        await self._release([sync_id for sync_id, held in self._held.items() if held.resting])
         stops = {asyncio.create_task(held.stop()): sync_id for sync_id, held in self._held.items()}
         left: set[asyncio.Task[None]] = set(stops)
         while left and (seconds := deadline - self._clock.monotonic()) > 0:
@@ -99,15 +103,15 @@ class Worker:
             await asyncio.sleep(_GATHER_S)  # those that end together are released together
             done |= {stop for stop in left if stop.done()}
             left -= done
-            await self._release(stops[stop] for stop in done)
+            await self._release([stops[stop] for stop in done])
         for sync_id in list(self._held):
             self._drop(sync_id)
         await asyncio.gather(*self._ending, *stops, *self._leaving.values(), return_exceptions=True)
         await self._release(list(self._leases.held))
 
-    async def _release(self, sync_ids: Iterable[UUID]) -> None:
+    async def _release(self, sync_ids: Collection[UUID]) -> None:
         try:
-            await self._leases.release(list(sync_ids))
+            await self._leases.release(sync_ids)
         except OUTAGE as error:
             log.warning("leases_not_released", error=type(error).__name__)
 
@@ -175,7 +179,7 @@ class Worker:
             pass
 
     async def _look(self) -> bool:
-        """One look. Returns whether there is more to take up than fits into one."""
+        """One look. Returns whether there is more to take up than fits into one, or than this worker got."""
         if not self._presence.alive:
             return False
         hints, self._hints = self._hints, set()
@@ -192,7 +196,7 @@ class Worker:
         self._drop_lost()  # the heartbeat may have failed meanwhile
         self._give_away(look.excess)
         self._looked_at = self._clock.monotonic()
-        return len(due) > _LOAD_AT_ONCE
+        return look.contested or len(due) > _LOAD_AT_ONCE
 
     async def _due(self, look: Look) -> list[Lease]:
         """The leases whose configuration must be read: new ones, and those changed in any way since."""
