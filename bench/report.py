@@ -29,7 +29,7 @@ def figure(name: str, value: float, unit: str, at_least: float | None = None, be
     figures of a shared machine are no test."""
     goal = ""
     if at_least is not None:
-        goal = f"goal ≥ {at_least:,.0f}: {'met' if value >= at_least else f'missed, {value / at_least:.0%} of it'}"
+        goal = f"goal ≥ {at_least:,g}: {'met' if value >= at_least else f'missed, {value / at_least:.0%} of it'}"
     elif below is not None:
         goal = f"goal < {below:,.4g}: {'met' if value < below else f'missed, {value / below:.0%} of it'}"
     shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
