@@ -14,8 +14,8 @@ _DICTIONARIES = ("test_dictionaries.py",)
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old`, which stands `times` times in `file`, becomes `new` there, and so do the pairs of `also`, each once.
-    `promise` is what is broken by that."""
+    """`old`, which stands `times` times in `file` (a path from `stream`), becomes `new` there, and so do the pairs of
+    `also`, each once. `promise` is what is broken by that."""
 
     name: str
     promise: str
@@ -28,7 +28,7 @@ class Mutant:
 
     @property
     def laws(self) -> tuple[str, ...]:
-        """The tests that are asked, laws first: `asked`, or else those about the file."""
+        """The tests that are asked, laws first, as paths from `tests/stream`: `asked`, or else those about the file."""
         if self.asked:
             return self.asked
         if self.name.startswith("event"):

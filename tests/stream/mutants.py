@@ -18,9 +18,10 @@ from pathlib import Path
 from mutant import STREAM, Mutant
 from mutants_of_consumers import OF_CONSUMERS
 from mutants_of_the_log import OF_THE_LOG
+from mutants_of_the_rest import OF_THE_REST
 
 ROOT = Path(__file__).parents[2]
-MUTANTS = (*OF_CONSUMERS, *OF_THE_LOG)
+MUTANTS = (*OF_CONSUMERS, *OF_THE_LOG, *OF_THE_REST)
 _LONGEST_S = 300.0
 
 

@@ -223,7 +223,10 @@ def test_an_eventual_reading_never_replaces_a_strong_one(on_db: OnDatabase, read
         log = await new_log(db)
         held: tuple[int, bool] | None = None
         for at, strong in readings:
-            done = await log.append(record("a", at, strong=strong))
+            appending = asyncio.create_task(log.append(record("a", at, strong=strong)))
+            await asyncio.wait((appending,), timeout=30)
+            assert appending.done(), "the rules and the upsert disagree on which reading wins, for ever"
+            done = await appending
             newer = held is None or at > held[0]
             certain = held is None or held[1] == strong or (strong if newer else held[1])
             assert bool(done.unclear) == (not certain)
