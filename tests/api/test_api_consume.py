@@ -302,12 +302,17 @@ async def test_of_bad_tokens_nothing_is_acted_on_by_half(
     assert (held["num_ack_pending"], held["num_pending"], held["num_dead"]) == (2, 0, 0)
 
 
-async def test_a_token_given_twice_counts_once(admin: Caller, shelf: Shelf, consumer: str) -> None:
+@pytest.mark.parametrize(("action", "out", "dead"), [("ack", 0, 0), ("nack", 0, 0), ("extend", 1, 0), ("term", 0, 1)])
+async def test_a_token_given_twice_counts_once(
+    admin: Caller, shelf: Shelf, consumer: str, action: str, out: int, dead: int
+) -> None:
     await shelf.put("a")
     [message] = (await admin.ok("GET", f"{consumer}/next"))["data"]
-    answer = await admin("POST", f"{consumer}/term", {"ack_tokens": [message["ack_token"]] * 1000})
+    answer = await admin("POST", f"{consumer}/{action}", {"ack_tokens": [message["ack_token"]] * 1000})
     assert answer.status_code == 204
-    assert (await admin.ok("GET", consumer))["num_dead"] == 1
+    held = await admin.ok("GET", consumer)
+    assert (held["num_ack_pending"], held["num_dead"]) == (out, dead)
+    assert await ids(admin, consumer, batch_size=10) == (["a"] if action == "nack" else [])
 
 
 @pytest.mark.parametrize(

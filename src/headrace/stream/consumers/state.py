@@ -329,6 +329,8 @@ class State:
         group = moved.get(key)
         if group is None:
             group = moved[key] = self._open(turn, handed_out, due_at)
+        if message.group is group:  # named twice
+            return
         self._leave_group(message)
         self.due.pop(message.record_id, None)
         message.group = group
