@@ -30,6 +30,8 @@ delete from checkpoints
 where stream_id = $1 and sync_id = $2 and collection_id = $3
 
 -- name: note_error
--- The last error of a reading, null when it reads well again.
+-- The last error of a reading, null when it reads well again. Only the holder of the sync may say so: where a backfill
+-- is done, no append would ever take a late word back.
 update checkpoints set last_error = $5
 where stream_id = $1 and sync_id = $2 and reading = $3 and scope = $4
+  and exists (select 1 from sync_epochs where stream_id = $1 and sync_id = $2 and epoch = $6)

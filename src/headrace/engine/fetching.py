@@ -14,6 +14,7 @@ from headrace.engine.transport import ReadFailed
 from headrace.engine.unfit import is_spelled, spelled
 from headrace.errors import ImplementationError
 from headrace.providers.kit import Collection, Cursor, FaultClass, Hint, Look, Probe
+from headrace.stream.fence import lock_fence
 from headrace.stream.items import Item, Mention, Record
 
 log = structlog.get_logger(__name__)
@@ -131,14 +132,14 @@ class Fetcher:
         self, collection_id: str, key: str, parent: str | None, until: datetime, what: str = "record"
     ) -> None:
         """Read the record, or the children of a parent, at `until` (the provider's clock), when the answer can tell
-        which picture is the newest."""
+        which picture is the newest. Raises Fenced."""
         session = self._session
         fence, now = session.fence, session.now()
         due = until + (now - session.provider_now())
         named = (spelled(key), None if parent is None else spelled(parent))
-        await session.services.db.ingest.execute(
-            PUT_OFF, fence.stream_id, fence.sync_id, collection_id, *named, due, now, what
-        )
+        async with session.services.db.ingest.acquire() as conn, conn.transaction():
+            await lock_fence(conn, fence)
+            await conn.execute(PUT_OFF, fence.stream_id, fence.sync_id, collection_id, *named, due, now, what)
         self._due(due)
 
     async def _or_aside(
@@ -159,23 +160,17 @@ class Fetcher:
 
     async def set_aside(self, collection_id: str, what: str, key: str, parent: str | None, reason: str) -> None:
         """Note that a record, or the children of one (`what`), could not be read or stored: it is tried again, each
-        time after a longer while."""
+        time after a longer while. Raises Fenced."""
         session, fence, now = self._session, self._session.fence, self._session.now()
         log.warning("set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what=what, reason=reason)
         key, parent = spelled(key), None if parent is None else spelled(parent)
         again = not is_spelled(key) and (what == "children" or can_fetch(session.collection(collection_id), parent))
-        due = await session.services.db.ingest.fetchval(
-            SET_ASIDE,
-            fence.stream_id,
-            fence.sync_id,
-            collection_id,
-            what,
-            key,
-            parent,
-            reason,
-            now,
-            [now + wait for wait in (WAITS if again else (UNTIL_SWEPT,))],
-        )
+        row = (fence.stream_id, fence.sync_id, collection_id, what, key, parent, reason, now)
+        waits = [now + wait for wait in (WAITS if again else (UNTIL_SWEPT,))]
+        async with session.services.db.ingest.acquire() as conn, conn.transaction():
+            # Of a sync or a collection that is gone nothing would ever take a late row away.
+            await lock_fence(conn, fence)
+            due = await conn.fetchval(SET_ASIDE, *row, waits)
         self._due(due)
 
     def _alone_fails(self, named: tuple[str, str, str], failed: ReadFailed) -> bool:

@@ -152,7 +152,8 @@ class Health:
         errors, self._errors = self._errors, []
         fence = session.fence
         for reading, scope, error in errors:
-            await session.services.db.ingest.execute(NOTE_ERROR, fence.stream_id, fence.sync_id, reading, scope, error)
+            row = (fence.stream_id, fence.sync_id, reading, scope)
+            await session.services.db.ingest.execute(NOTE_ERROR, *row, error, fence.epoch)
 
     async def _tell_credential(self, session: Session, notes: list[str]) -> None:
         """The credential is as good as the provider's last word on it."""
