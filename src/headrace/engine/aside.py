@@ -11,7 +11,7 @@ from headrace.engine.checkpoints import Checkpoints
 from headrace.engine.fetching import can_fetch
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
-from headrace.engine.schedule import Tempo
+from headrace.engine.schedule import Tempo, tried_again
 from headrace.engine.session import Session
 from headrace.engine.unfit import is_spelled
 from headrace.ids import record_id, record_namespace
@@ -52,10 +52,7 @@ class Aside:
         """Nothing of it is kept in memory."""
 
     def due(self, tempo: Tempo) -> datetime | None:
-        due = self._session.aside_at
-        if tempo.scheduled and (due is None or tempo.run_started is None or due > tempo.run_started):
-            return None
-        return due
+        return tried_again(self._session.aside_at, tempo)
 
     async def step(self, tempo: Tempo) -> None:
         """Try those that are due. Raises ReadFailed when the provider cannot be reached at all, Stopped, Fenced."""

@@ -18,7 +18,7 @@ from headrace.engine.intake import BACKFILL, Intake
 from headrace.engine.pace import Priority
 from headrace.engine.paging import CursorGuard
 from headrace.engine.partitions import REFUSALS, partitions_of
-from headrace.engine.schedule import Tempo
+from headrace.engine.schedule import Tempo, tried_again
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
 from headrace.providers.kit import EVERYTHING, Collection, Partitions
@@ -104,10 +104,7 @@ class Refused:
         """Nothing of it is kept in memory."""
 
     def due(self, tempo: Tempo) -> datetime | None:
-        due = self._session.refused_until
-        if tempo.scheduled and (due is None or tempo.run_started is None or due > tempo.run_started):
-            return None
-        return due
+        return tried_again(self._session.refused_until, tempo)
 
     async def step(self, tempo: Tempo) -> None:
         """Raises ReadFailed when the provider cannot be reached at all, Stopped, Fenced."""

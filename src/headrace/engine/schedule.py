@@ -45,6 +45,14 @@ def last_read(read_at: datetime, tempo: Tempo) -> datetime:
     return read_at if read_at <= tempo.now + CLOCKS_APART else tempo.now - tempo.max_poll
 
 
+def tried_again(retry_at: datetime | None, tempo: Tempo) -> datetime | None:
+    """When what waits until `retry_at` is tried: then, or in the first run that begins after it. None: nothing waits,
+    or not for this run."""
+    if retry_at is not None and tempo.scheduled:
+        return retry_at if tempo.run_started is not None and retry_at <= tempo.run_started else None
+    return retry_at
+
+
 def jitter(sync_id: UUID) -> timedelta:
     """The same for ever for one sync, spread evenly over ten minutes for many."""
     return MOST_JITTER * (int.from_bytes(sync_id.bytes[-4:], "big") / 2**32)
