@@ -160,41 +160,52 @@ class Intake:
             await self._see(origin.sweep, [item for item, _ in page.unfit if isinstance(item, Record)])
 
     def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
-        session, dependents = self._session, self._dependents
+        session = self._session
         wanted = session.wanted if origin.changing else session.wanted - session.purged
         cutoff, received = session.cutoff(), session.provider_now()
         page = Sorted()
         for item in items:
-            unfit = None if isinstance(item, ChildSet) else why_unnamed(item)
             if isinstance(item, Mention):
-                if item.collection in self._telling and unfit is not None:
-                    page.unfit.append((item, unfit))
-                elif item.collection in self._telling:
-                    page.mentions.append(item)
+                self._sort_mention(item, page)
                 continue
             if item.slack:
                 item.slack = _bounded(item, received)
             if isinstance(item, Record):
-                item.raw = as_sent(item.raw)
-                unfit = unfit or why_unfit(item)
-            if isinstance(item, Record) and item.collection in dependents and unfit is None:
-                page.parents.append(item)
-            if item.collection not in wanted:
+                self._sort_record(item, page, origin, wanted, cutoff)
+            elif item.collection not in wanted:
                 session.collection(item.collection)
             elif isinstance(item, ChildSet):
                 page.child_sets.append(item)
-            elif self._passed_over(item, origin):
-                continue
-            elif isinstance(item, Delete):
-                if unfit is None:
-                    page.deletes.append(item)
-            elif cutoff is not None and too_old(item, cutoff, changing=origin.changing):
-                page.aged.append(item)
-            elif unfit is not None:
-                page.unfit.append((item, unfit))
-            else:
-                page.records.append(item)
+            elif not self._passed_over(item, origin) and why_unnamed(item) is None:
+                page.deletes.append(item)
         return page
+
+    def _sort_mention(self, mention: Mention, page: Sorted) -> None:
+        if mention.collection not in self._telling:
+            return
+        unfit = why_unnamed(mention)
+        if unfit is None:
+            page.mentions.append(mention)
+        else:
+            page.unfit.append((mention, unfit))
+
+    def _sort_record(
+        self, record: Record, page: Sorted, origin: Origin, wanted: frozenset[str], cutoff: datetime | None
+    ) -> None:
+        record.raw = as_sent(record.raw)
+        unfit = why_unnamed(record) or why_unfit(record)
+        if record.collection in self._dependents and unfit is None:
+            page.parents.append(record)
+        if record.collection not in wanted:
+            self._session.collection(record.collection)
+        elif self._passed_over(record, origin):
+            return
+        elif cutoff is not None and too_old(record, cutoff, changing=origin.changing):
+            page.aged.append(record)
+        elif unfit is not None:
+            page.unfit.append((record, unfit))
+        else:
+            page.records.append(record)
 
     def _passed_over(self, item: Record | Delete, origin: Origin) -> bool:
         """Whether a later picture of the record was taken in already, or this one was in doubt and is fetched."""
