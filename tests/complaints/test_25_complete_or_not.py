@@ -23,7 +23,7 @@ async def test_each_collection_says_up_to_when_it_is_complete_and_a_call_waits_f
             shop.put("tag", "t1")
             assert held.runner is not None
             await db.listen("headrace_sync", lambda _: held.runner.hint() if held.runner else None)
-            ok, told = await barrier.wait(db, held.services.wakeups, held.sync, SHOP, "settled", 60_000)
+            ok, told = await barrier.wait(db, held.sync, SHOP, "settled", 60_000)
             assert ok
             assert await held.copies(shop, ["order", "tag"])
             assert all(datetime.fromisoformat(each["through"]) > called for each in told)

@@ -20,7 +20,7 @@ async def wait(held: Holding, level: Level, timeout_ms: int) -> bool:
 
     hints = asyncio.create_task(told())
     try:
-        ok, collections = await barrier.wait(held.db, held.services.wakeups, held.sync, SHOP, level, timeout_ms)
+        ok, collections = await barrier.wait(held.db, held.sync, SHOP, level, timeout_ms)
     finally:
         hints.cancel()
     assert [each["id"] for each in collections] == list(held.sync.collection_ids)

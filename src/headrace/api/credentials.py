@@ -68,12 +68,12 @@ async def path_credential(
 PathCredential = Annotated[Credential, Depends(path_credential)]
 
 
-async def render(conn: Conn, services: Services, credential: Credential) -> dict[str, Any]:
+async def render(conn: Conn, credential: Credential) -> dict[str, Any]:
     """The credential as it is shown, secrets masked."""
-    return (await render_all(conn, services, [credential]))[0]
+    return (await render_all(conn, [credential]))[0]
 
 
-async def render_all(conn: Conn, services: Services, held: Sequence[Credential]) -> list[dict[str, Any]]:
+async def render_all(conn: Conn, held: Sequence[Credential]) -> list[dict[str, Any]]:
     """Each of `held`, which belong to one organisation, secrets masked; one statement for all of their apps."""
     app_ids = {credential.oauth_app_id for credential in held if credential.oauth_app_id is not None}
     apps = await stored_apps.by_ids(conn, held[0].org_id, app_ids) if held else {}
@@ -119,7 +119,7 @@ async def import_credential(
     tried = await trying.verify(services, org_id, draft) if verify else trying.untried(draft)
     async with change.transaction() as tx:
         stored = await trying.store(tx.conn, services, org_id, tried, tx.now)
-        return tx.answer(await render(tx.conn, services, stored), object_id=stored.id)
+        return tx.answer(await render(tx.conn, stored), object_id=stored.id)
 
 
 @router.get("/v1/credentials", response_model=Credentials)
@@ -138,7 +138,7 @@ async def list_credentials(
     filters = Filters(provider, present, health_status, metadata)
     async with services.db.api.acquire() as conn:
         rows = await credentials.list_(conn, principal.org_id, filters, limit=page.limit + 1, after=page.after)
-        shown = {row.id: each for row, each in zip(rows, await render_all(conn, services, rows), strict=True)}
+        shown = {row.id: each for row, each in zip(rows, await render_all(conn, rows), strict=True)}
     return page.answer(rows, lambda row: shown[row.id])
 
 
@@ -149,7 +149,7 @@ async def get_credential(
     """One credential; with truncate_secrets=false its secrets too."""
     services = services_of(request)
     async with services.db.transaction() as conn:
-        shown = await render(conn, services, credential)
+        shown = await render(conn, credential)
         if truncate_secrets:
             return Json(shown)
         await exporting.note(conn, request, principal, [str(credential.id)])
@@ -195,7 +195,7 @@ async def _updated(change: AdminChange, credential: Credential, tried: Tried | N
             metadata=given.get("metadata", stored.metadata),
             now=tx.now,
         )
-        return tx.answer(await render(tx.conn, services, stored))
+        return tx.answer(await render(tx.conn, stored))
 
 
 @router.delete("/v1/credentials/{id}", response_model=shapes.Deleted | shapes.Plan)

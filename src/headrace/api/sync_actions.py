@@ -128,7 +128,7 @@ async def wait(
     ok = False
     collections: list[dict[str, Any]] = []
     async with watched(request) as gone:
-        reading = asyncio.create_task(barrier.wait(services.db, services.wakeups, sync, provider, level, timeout_ms))
+        reading = asyncio.create_task(barrier.wait(services.db, sync, provider, level, timeout_ms))
         leaving = asyncio.create_task(gone.wait())
         try:
             await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)

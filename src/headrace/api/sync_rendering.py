@@ -30,7 +30,7 @@ async def render_all(conn: Conn, services: Services, syncs: Sequence[Sync], now:
     health = await status.health(conn, syncs, now, await _troubles(conn, services, syncs))
     completed = await status.initial_backfill_completed(conn, syncs)
     used = await credentials.by_ids(conn, syncs[0].org_id, {sync.credential_id for sync in syncs})
-    shown = await api_credentials.render_all(conn, services, used)
+    shown = await api_credentials.render_all(conn, used)
     held = {credential.id: (credential, each) for credential, each in zip(used, shown, strict=True)}
     return [
         _rendered(sync, health[sync.id], completed.get(sync.id), *held[sync.credential_id], services.providers)

@@ -116,14 +116,14 @@ async def _ask(services: Services, draft: Draft, access: Access | None) -> tuple
     try:
         if access is None:
             return await exchanges.verify(provider, kind, draft.properties), None
-        ready = await _ready(services, draft, access)
+        ready = await _ready(services, access)
         try:
             return await exchanges.verify(provider, kind, _tried_with(draft, ready)), access
         except Refused:
             if access.properties.get(ACCESS_TOKEN) != ready.properties.get(ACCESS_TOKEN):
                 raise
         # The access token that came along has ended: the grant may still be good.
-        ready = await _ready(services, draft, access, refused=ready.properties.get(ACCESS_TOKEN))
+        ready = await _ready(services, access, refused=ready.properties.get(ACCESS_TOKEN))
         return await exchanges.verify(provider, kind, _tried_with(draft, ready)), access
     except Refused as refused:
         # Some providers repeat the key in their refusal.
@@ -138,7 +138,7 @@ def _tried_with(draft: Draft, ready: Access) -> Mapping[str, Any]:
     return {**draft.properties, **ready.properties, **secrets}
 
 
-async def _ready(services: Services, draft: Draft, access: Access, refused: str | None = None) -> Access:
+async def _ready(services: Services, access: Access, refused: str | None = None) -> Access:
     made = services.transport.tokens
     assert made is not None
     try:

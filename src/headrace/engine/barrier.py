@@ -12,7 +12,6 @@ from headrace.engine.checkpoints import load_checkpoints
 from headrace.engine.reach import Reach, reaches
 from headrace.engine.schedule import CLOCKS_APART
 from headrace.providers.kit import Provider
-from headrace.stream.wake import Wakeups
 
 _PUT_OFF = load(__package__, "intake.sql").still_put_off
 
@@ -21,7 +20,7 @@ LOOK_EVERY = timedelta(milliseconds=100)
 
 
 async def wait(
-    db: Database, wakeups: Wakeups, sync: Sync, provider: Provider, level: Level, timeout_ms: int
+    db: Database, sync: Sync, provider: Provider, level: Level, timeout_ms: int
 ) -> tuple[bool, list[dict[str, Any]]]:
     """Start a read and wait for it, at most `timeout_ms`.
 

@@ -98,7 +98,7 @@ async def plan_backfills(
     if not windows:
         return []
     listings = {key: _listing(provider, key) for key in windows}
-    last = await _last_read(conn, sync, {*windows, *listings.values()}, now)
+    last = await _last_read(conn, sync, {*windows, *listings.values()})
     found = []
     for key, window in windows.items():
         above = listings[key]
@@ -140,7 +140,7 @@ class _LastRead:
         return abs((self.began - self.window.lo) - (now - window.lo)) < _SAME_SPAN
 
 
-async def _last_read(conn: Conn, sync: Sync, keys: Iterable[str], now: datetime) -> Mapping[str, _LastRead]:
+async def _last_read(conn: Conn, sync: Sync, keys: Iterable[str]) -> Mapping[str, _LastRead]:
     rows = await conn.fetch(LAST_READ, sync.stream_id, sync.id, sorted(keys))
     found = {}
     for row in rows:

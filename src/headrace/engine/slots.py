@@ -250,7 +250,7 @@ class Slots:
             self._due.pop(0)
 
 
-def _anybody(waiter: _Waiter) -> bool:
+def _anybody(_: _Waiter) -> bool:
     return True
 
 

@@ -130,7 +130,7 @@ async def collections(conn: Conn, sync: Sync, provider: Provider, now: datetime)
         shown.append(
             {
                 "id": key,
-                "phase": _phase(sync, reach),
+                "phase": _phase(reach),
                 "records": held.get(key, 0),
                 "pages_read": backfill.pages if backfill is not None else 0,
                 "records_read": backfill.records if backfill is not None else 0,
@@ -175,7 +175,7 @@ async def provider_offset(conn: Conn, sync: Sync) -> timedelta:
     return timedelta(seconds=await conn.fetchval(PROVIDER_OFFSET, sync.org_id, sync.credential_id) or 0)
 
 
-def _phase(sync: Sync, reach: Reach) -> str:
+def _phase(reach: Reach) -> str:
     """`waiting` for its backfill to begin, `backfill`, `live`, or `purged`: waits for a backfill to be asked for."""
     if reach.backfill.state == "due":
         return "waiting"
