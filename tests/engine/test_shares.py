@@ -50,6 +50,12 @@ def test_one_that_is_alone_is_never_ahead() -> None:
     assert not shares.ahead(LEVEL)
 
 
+def test_a_process_of_a_release_that_knew_fewer_priorities_is_understood() -> None:
+    shares = Shares()
+    shares.heed([Share([1] * (LEVEL - 1), [3.0] * (LEVEL - 1))])
+    assert not shares.ahead(LEVEL)
+
+
 def test_what_was_missed_long_ago_is_not_made_up_for() -> None:
     """One that had nothing to do for a day has as much as the others when it is back, but for a few turns."""
     busy, back = Shares(), Shares()

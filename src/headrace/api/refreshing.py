@@ -35,5 +35,5 @@ async def _search(services: Services, credential: Credential, started_at: dateti
         access,
         transport.provider_now(access),
         started_at,
-        lambda steps: transport.run(access, None, steps, Priority.SWEEP),
+        lambda steps: transport.run(access, None, steps, Priority.REPAIR),
     )

@@ -7,7 +7,7 @@ changed limit, a refusal, or a more pressing request counts at once.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -26,12 +26,19 @@ from headrace.errors import HeadraceError
 
 log = structlog.get_logger(__name__)
 
-HORIZON_S = {Priority.MUTATION: 0.25, Priority.CHANGES: 0.2, Priority.SWEEP: 0.175, Priority.BACKFILL: 0.15}
-"""How far ahead slots are taken. Processes that have more pressing requests get theirs first, since they reach farther;
-a priority that has had none of the same slots in this process for a while reaches as far as all, for one request."""
+HORIZON_S = {
+    Priority.MUTATION: 0.25,
+    Priority.CHANGES: 0.2,
+    Priority.REPAIR: 0.175,
+    Priority.SWEEP: 0.175,
+    Priority.BACKFILL: 0.15,
+}
+"""How far ahead slots are taken. Processes that have more pressing requests get theirs first, since they reach farther
+(of repairs and sweeps neither does); a priority that has had none of the same slots in this process for a while reaches
+as far as all, for one request."""
 YIELDS_S = 0.025
 """So much less far one reaches whose syncs have had more turns than those of another process, but no less far than the
-next lower priority."""
+next lower priority that reaches less."""
 _STARVED_S = 1.0
 _SHARED_EVERY_S = 0.5
 _MOST_ASKS = 64
@@ -128,6 +135,7 @@ class AccountQueue:
         self._waiting: FairQueue[_Waiter] = FairQueue()
         self._lanes: dict[LaneKey, _Lane] = {}
         self._next_slot: dict[BucketKey, float] = {}
+        self._near: set[asyncio.Future[None]] = set()
         self._granted_at: dict[tuple[BucketKey | None, Priority], float] = {}
         self._blocked: dict[str, float] = {}
         self._jumps = clock.jumps
@@ -163,6 +171,19 @@ class AccountQueue:
                 return
             metrics.PERMITS_LAPSED.labels(self._provider).inc()
 
+    async def room(self, buckets: Callable[[], Iterable[BucketKey]]) -> None:
+        """Wait while one of them has no slot to give, as far as this process knows. Nothing is taken."""
+        while (seconds := max(map(self._free_at, buckets()), default=0.0) - self._now()) > 0:
+            recounted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._near.add(recounted)
+            try:
+                async with asyncio.timeout(seconds):
+                    await recounted
+            except TimeoutError:
+                pass
+            finally:
+                self._near.discard(recounted)
+
     def recount(self, sync_id: UUID) -> None:
         """The sync's limit has changed: count its waiting requests anew; slots in stock under the old one are void."""
         for waiter in self._waiting:
@@ -174,6 +195,9 @@ class AccountQueue:
             del self._lanes[key]
         for bucket in [bucket for bucket in self._next_slot if bucket.owner == sync_id.bytes]:
             del self._next_slot[bucket]
+        for recounted in self._near:
+            if not recounted.done():
+                recounted.set_result(None)
         self._wake.set()
 
     def block(self, limit_class: str, until: float) -> None:
@@ -182,11 +206,13 @@ class AccountQueue:
 
     def idle_since(self, oldest: float) -> bool:
         """Nobody waits, and nobody has since the steady moment `oldest`."""
-        return not self._waiting and self._used < oldest
+        return not self._waiting and not self._near and self._used < oldest
 
     async def stop(self) -> None:
         for waiter in self._waiting:
             waiter.granted.cancel()
+        for recounted in self._near:
+            recounted.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

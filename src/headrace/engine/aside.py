@@ -26,7 +26,7 @@ LOOK_AGAIN, NUMBER_HELD = SQL.look_again, SQL.number_held
 CHUNK = 50
 LOOKS = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """After which pause what a webhook named is looked at again, the first, second, … time, while nothing has changed."""
-MENDED = Origin(Priority.SWEEP, changing=True, follow=True)
+MENDED = Origin(Priority.REPAIR, changing=True, follow=True)
 
 
 class Aside:
@@ -99,7 +99,7 @@ class Aside:
         fetcher, hook = self._intake.fetcher, self._session.access.provider.hook
         if row["hint"] and hook is not None and hook.look is not None:
             return await fetcher.look(hook.look, collection_id, upstream_id, row["parent_id"])
-        priority = Priority.CHANGES if row["hint"] else Priority.SWEEP
+        priority = Priority.CHANGES if row["hint"] else Priority.REPAIR
         return await fetcher.fetch_one(collection_id, upstream_id, row["parent_id"], priority)
 
     async def _forget(self, row: asyncpg.Record, items: list[Item]) -> bool:
@@ -123,7 +123,7 @@ class Aside:
         if held is None or place is None:
             if session.collection(above).fetch is None:
                 return []  # parents that are not stored bring their children when they change, or are compared
-            items = await self._intake.fetcher.fetch_one(above, parent_id, None, Priority.SWEEP)
+            items = await self._intake.fetcher.fetch_one(above, parent_id, None, Priority.REPAIR)
             fetched = [item for item in items if isinstance(item, Record) and item.collection == above]
             if not fetched:
                 return items
@@ -132,4 +132,4 @@ class Aside:
             record = held[1]
             parent = Record(above, parent_id, record.data, as_of=record.upstream_updated_at)
             parent.parent, parent.partition = place["parent_id"], place["partition"]
-        return await self._intake.fetcher.children(parent, collection, Priority.SWEEP)
+        return await self._intake.fetcher.children(parent, collection, Priority.REPAIR)

@@ -104,7 +104,7 @@ class Discovery:
             self._look_at = now + LOOK_EVERY
             return
         async with recorded(db, access.org_id, access.credential_id, now):
-            run = partial(session.run, priority=Priority.SWEEP)
+            run = partial(session.run, priority=Priority.REPAIR)
             await search(db, access, session.provider_now(), now, run)
         self._searched_at = now
 

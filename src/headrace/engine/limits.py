@@ -14,6 +14,9 @@ from headrace.settings import Settings
 
 ALL = "all"
 SYNC = "sync"
+SWEEP = "sweep"
+SWEEP_PART = 5
+"""All sweeps of a sync together may have the fifth part of its pace."""
 _LONGEST_MS = 2**31 - 1
 _LONGEST_WORD_S = 86_400.0
 _ROLLING_PART = 24
@@ -58,8 +61,11 @@ def override_of(settings: Settings) -> Override:
     return () if text.strip().lower() == "none" else (Limit(float(text), 1.0),)
 
 
-def counted(access: Access, sync: SyncLimit | None, request: Request, override: Override) -> Counted:
-    """The limits that count this request.
+def counted(
+    access: Access, sync: SyncLimit | None, request: Request, override: Override, *, sweeping: bool = False
+) -> Counted:
+    """The limits that count this request. `sweeping`: it is a sweep's, so that the part of the pace that these may have
+    counts it as well.
 
     A request of a class beside `all` counts as one in `all` and with its cost in its class; the sync's own limit counts
     requests. A credential with a development `base_url` keeps the provider's published limits unless
@@ -78,6 +84,11 @@ def counted(access: Access, sync: SyncLimit | None, request: Request, override: 
         key = _key(sync.sync_id.bytes, SYNC, own.interval)
         published[key] = (own.allowed_requests, own.interval)
         charges.append(Charge(key, 1.0))
+    if sweeping and sync is not None:
+        for allowed, window_s in _pace(own, override):
+            key = _key(sync.sync_id.bytes, SWEEP, window_s)
+            published[key] = (allowed / SWEEP_PART, window_s)
+            charges.append(Charge(key, 1.0))
     return Counted(
         tuple(charges),
         tuple(_words(access.account_hash, request, published)),
@@ -139,6 +150,14 @@ def _own_limit(access: Access, sync: SyncLimit | None, overridden: bool) -> Rate
     if sync is None or (sync.rate_limit is None and overridden):
         return None
     return sync.rate_limit or RateLimit(*access.provider.default_rate_limit(access.mode))
+
+
+def _pace(own: RateLimit | None, override: Override) -> list[tuple[float, float]]:
+    """What a sync may ask for in which seconds, as it is configured; where its limit is overridden, what took the place
+    of it."""
+    if own is not None:
+        return [(own.allowed_requests, own.interval)]
+    return [(limit.allowed, limit.window_s) for limit in override or ()]
 
 
 def _concurrent(

@@ -5,11 +5,13 @@ ledger for slots, in batches and at most 250 ms ahead, so that a request costs n
 much to do. Which limits apply is `limits.counted`, the arithmetic is `bucket`, who is next is `precedence`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -19,7 +21,7 @@ from headrace.engine import limits, metrics
 from headrace.engine.access import Access
 from headrace.engine.account_queue import AccountQueue, Blocked
 from headrace.engine.ledger import Ledger
-from headrace.engine.limits import Counted, SyncLimit
+from headrace.engine.limits import SWEEP, Counted, SyncLimit
 from headrace.engine.outage import OUTAGE
 from headrace.engine.precedence import Priority
 from headrace.engine.presence import Presence
@@ -56,6 +58,7 @@ class Pace:
         self._slots = Slots(db, self.presence)
         self._queues: dict[tuple[str, bytes], AccountQueue] = {}
         self._own: dict[UUID, tuple[datetime, SyncLimit]] = {}
+        self._sweeping: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def stop(self) -> None:
         """Give back what this process holds. Requests that wait for a permit are cancelled."""
@@ -78,18 +81,20 @@ class Pace:
         started = self._clock.monotonic()
 
         def count() -> Counted:
-            return limits.counted(access, self._newest(sync), request, self._override)
+            sweeping = priority is Priority.SWEEP
+            return limits.counted(access, self._newest(sync), request, self._override, sweeping=sweeping)
 
         sync_id = sync.id if sync is not None else None
         await self.presence.start("requests")  # it keeps the clock true, by which slots are counted
         async with AsyncExitStack() as stack:
-            while True:
-                slots = self._slots.hold(access.provider.slug, lambda: count().concurrent, priority, sync_id)
-                hold = await stack.enter_async_context(slots)
-                await queue.slot(count, priority, sync_id)
-                if not hold.lost:
-                    break
-                await stack.aclose()
+            async with self._sweeps_turn(queue, count, sync_id if priority is Priority.SWEEP else None):
+                while True:
+                    slots = self._slots.hold(access.provider.slug, lambda: count().concurrent, priority, sync_id)
+                    hold = await stack.enter_async_context(slots)
+                    await queue.slot(count, priority, sync_id)
+                    if not hold.lost:
+                        break
+                    await stack.aclose()
             metrics.PERMIT_WAIT.labels(access.provider.slug, priority.name.lower()).observe(
                 self._clock.monotonic() - started
             )
@@ -161,6 +166,20 @@ class Pace:
             await write
         except OUTAGE as error:
             log.warning("limits_not_shared", error=type(error).__name__)
+
+    @asynccontextmanager
+    async def _sweeps_turn(
+        self, queue: AccountQueue, count: Callable[[], Counted], sync_id: UUID | None
+    ) -> AsyncIterator[None]:
+        """Where the request is a sweep's, of this sync: one of these at a time goes for its slots, and only when one is
+        near. The pause between them may last for minutes, in which nothing else is to be kept from a concurrency slot.
+        """
+        if sync_id is None:
+            yield
+            return
+        async with self._sweeping.setdefault(sync_id, asyncio.Lock()):
+            await queue.room(lambda: [each.bucket for each in count().charges if each.bucket.limit_class == SWEEP])
+            yield
 
     def _newest(self, sync: Sync | None) -> SyncLimit | None:
         if sync is None:

@@ -13,9 +13,11 @@ class Priority(IntEnum):
     MUTATION = 0
     """A person or program waits for it: writes, the proxy."""
     CHANGES = 1
-    SWEEP = 2
-    """Sweeps, repairs, settled re-reads."""
-    BACKFILL = 3
+    REPAIR = 2
+    """Settled re-reads, what was set aside, the search for an account's own collections."""
+    SWEEP = 3
+    """Whatever a sweep asks for, which may have a part of the sync's pace only (`limits.SWEEP_PART`)."""
+    BACKFILL = 4
 
 
 T = TypeVar("T", bound=Hashable)

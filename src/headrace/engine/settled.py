@@ -63,7 +63,7 @@ class Settled:
         if mark.walk is None:
             self._horizons.check_reach(mark.through)
             mark.walk = await self._begin(mark)
-        origin = Origin(Priority.SWEEP, changing=self._source.seen_changing, follow=True)
+        origin = Origin(Priority.REPAIR, changing=self._source.seen_changing, follow=True)
         try:
             await walk_through(self._session, self._intake, self._source, mark.walk, origin, self._rows)
         except ReadFailed as failed:

@@ -64,9 +64,10 @@ class Shares:
         return Share([level.waiting for level in levels], [level.turns for level in levels])
 
     def heed(self, others: Sequence[Share]) -> None:
-        """What the other processes said. Only those count in which somebody waits."""
+        """What the other processes said, of as many priorities as their release knows. Only those count in which
+        somebody waits."""
         for priority, level in self._levels.items():
-            turns = [each.turns[priority] for each in others if each.waiting[priority]]
+            turns = [each.turns[priority] for each in others if len(each.turns) > priority and each.waiting[priority]]
             if not turns:
                 level.ahead = False
                 continue

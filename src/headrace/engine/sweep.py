@@ -28,8 +28,6 @@ from headrace.stream.items import CheckpointWrite
 FORGET_SEEN = load(__package__, "sweep.sql").forget_seen
 
 WITHOUT_FEED, WITH_FEED = timedelta(hours=6), timedelta(days=7)
-SHARE = 0.2
-"""A sweep asks for at most this part of what the sync may."""
 FORGET_CHUNK = 5_000
 
 
@@ -163,7 +161,6 @@ class Sweep:
                 row.pages, row.records, row.expected = 1, len(page.items), page.expected
                 await behind.put(page.items, [row])
                 await session.pause(page)
-                await session.services.clock.sleep(self._gentle_pause())
         mark.passes += 1
         if mark.passes == 1 and await self._judgement().needs_second_pass():
             mark.partitions = await partitions_of(session, self._source.partitions, Priority.SWEEP)
@@ -184,16 +181,6 @@ class Sweep:
             await leave_out(self._session, source.partitions, source.id, refused, Priority.SWEEP)
             mark.left_out = sorted({*mark.left_out, *refused})
             mark.partitions = []
-
-    def _gentle_pause(self) -> float:
-        """Seconds between two pages, so that a sweep takes no more than its share of the sync's pace."""
-        session = self._session
-        limit = session.sync.rate_limit
-        if limit is not None:
-            allowed, interval = limit.allowed_requests, limit.interval
-        else:
-            allowed, interval = session.access.provider.default_rate_limit(session.access.mode)
-        return interval / (allowed * SHARE)
 
     def _judgement(self) -> Judgement:
         return Judgement(self._session, self._intake, self._source, self._members, self.mark)

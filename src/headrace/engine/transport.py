@@ -49,7 +49,7 @@ Outcome = Callable[[UUID, Fault | None], None]
 
 log = structlog.get_logger(__name__)
 
-_TRIES = {Priority.MUTATION: 3, Priority.CHANGES: 6, Priority.SWEEP: 6, Priority.BACKFILL: 6}
+_TRIES = dict.fromkeys(Priority, 6) | {Priority.MUTATION: 3}
 _REFUSALS = 20
 _MOST_REDIRECTS = 5
 _LONGEST_WAIT_S = 60.0
