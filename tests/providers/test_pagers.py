@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from headrace.errors import ImplementationError
 from headrace.http import TOO_LARGE, Request, Response
-from headrace.providers.kit import EVERYTHING, Context, Faulted, Paged, Record, Rows, pages
-from headrace.providers.kit.checks import walk
+from headrace.providers.kit import EVERYTHING, Context, Cursor, Faulted, Page, Paged, Record, Rows, Steps, Window, pages
+from headrace.providers.kit.checks import drive, through_json, walk
+from headrace.providers.kit.counted import Offset, PageNumber
 from headrace.providers.kit.pagers import (
     LastId,
     LinkHeader,
     NextUrl,
-    Offset,
-    PageNumber,
     Pager,
     Single,
     Token,
@@ -322,3 +321,46 @@ def test_more_without_a_way_to_go_on_is_a_fault_of_the_provider(pager: Pager, bo
 def test_a_token_that_repeats_is_an_implementation_error() -> None:
     with pytest.raises(ImplementationError, match="never ends"):
         read_all(Token("cursor", "token"), lambda request: answer({"data": [], "token": "same"}))
+
+
+@pytest.mark.parametrize(
+    "pager",
+    [
+        Offset(("limit", 2), end="short"),
+        Offset(("limit", 2), total="total"),
+        Offset(("limit", 2), more="more"),
+        PageNumber(("limit", 2), end="empty"),
+        PageNumber(("limit", 2), pages="total"),
+    ],
+)
+def test_a_server_that_passes_over_the_count_is_told_at_the_third_page_that_is_the_same(pager: Pager) -> None:
+    page = pages(Paged(Request("/things"), pager, "data"), ids_of)
+
+    def read(cursor: Cursor | None) -> Page:
+        told = answer({"data": things([1, 2]), "total": 1000, "more": True})
+        return drive(page(CTX, EVERYTHING, through_json(cursor)), lambda request: told)[0]
+
+    first = read(None)
+    second = read(first.next)
+    with pytest.raises(Faulted, match="passes over") as raised:
+        read(second.next)
+    assert raised.value.fault.kind == "transient"
+    assert [len(shown.items) for shown in (first, second)] == [2, 2], "what came is handed out before it is told"
+
+
+def test_a_page_that_was_pushed_on_by_new_rows_may_be_shown_twice() -> None:
+    moved = [[1, 2], [1, 2], [3, 4], [5]]  # two rows came before the others between the first page and the second
+    numbered = PageNumber(("limit", 2), end="short")
+    read = read_all(numbered, lambda request: answer({"data": things(moved[int(query(request)["page"]) - 1])}))
+    assert read == [1, 2, 1, 2, 3, 4, 5]
+
+
+def test_a_short_list_read_at_once_does_not_go_on_for_ever_either() -> None:
+    paged = Paged(Request("/things"), Offset(("limit", 2), end="short"), "data")
+
+    def whole(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        read = yield from paged.read_all(ctx)
+        return Page(ids_of(ctx, read))
+
+    with pytest.raises(Faulted, match="passes over"):
+        drive(whole(CTX, EVERYTHING, None), lambda request: answer({"data": things([1, 2])}))

@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.errors import ImplementationError
 from headrace.http import TOO_LARGE, Request, Response
-from headrace.providers.kit.pagers import Halving, Pager
+from headrace.providers.kit.pagers import Halving, Moving, Pager
 from headrace.providers.kit.readings import EVERYTHING, Context, Cursor, Page, PageFunction, Steps, Window
 from headrace.providers.kit.rows import Body, Raw, decoded
 from headrace.providers.kit.trail import Trail
@@ -66,12 +66,10 @@ class Paged:
             return Rows([], response.sent_at, gone=True)
         answer = decoded(lambda: self._body.read(response))
         expected = answer.told.get("expected")
-        return Rows(
-            answer.rows,
-            response.sent_at,
-            self._pager.after(request, response, answer),
-            expected if isinstance(expected, int) else None,
-        )
+        after = self._pager.after(request, response, answer)
+        if after is not None and isinstance(self._pager, Moving):
+            after = self._pager.onward(cursor, after, answer)
+        return Rows(answer.rows, response.sent_at, after, expected if isinstance(expected, int) else None)
 
     def read_all(self, ctx: Context) -> Read:
         """All its rows, page after page, with the moment of the first page: for lists that are known to be short.

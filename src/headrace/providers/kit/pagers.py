@@ -9,7 +9,8 @@ follows and gives no way to go on is a transient fault.
 
 Those that ask for pages of a size have a fourth verb, `half(request, cursor)`: the request of the first half of the
 page, for an answer that is larger than is read; None where it cannot be had. The list goes on in pages of that size,
-which the cursor keeps.
+which the cursor keeps. Those that count (`counted`) have a fifth, `onward(before, after, answer)`: the cursor `after`,
+with what has to be known of this page to which `before` led; raises Faulted where the list does not move on.
 """
 
 import re
@@ -47,6 +48,13 @@ class Halving(Pager, Protocol):
     def half(self, request: Request, cursor: Cursor | None) -> Request | None: ...
 
 
+@runtime_checkable
+class Moving(Pager, Protocol):
+    """A paginator that has the fifth verb."""
+
+    def onward(self, before: Cursor | None, after: Cursor, answer: Answer) -> Cursor: ...
+
+
 def stuck(why: str) -> Faulted:
     return Faulted(Fault("transient", f"the list cannot be read on: {why}"))
 
@@ -57,7 +65,7 @@ def _sized(size: tuple[str, int] | None) -> tuple[str, int] | None:
     return size
 
 
-class _Sized:
+class Sized:
     """What paginators share whose pages have a size (a parameter of the query, and the most rows), or the server's."""
 
     def __init__(self, size: tuple[str, int] | None) -> None:
@@ -103,7 +111,7 @@ class Single:
         raise ImplementationError("a list without paging has no next page")
 
 
-class _Linked(_Sized):
+class _Linked(Sized):
     """What paginators share that follow an address. Only the first page is halved, whose next address then is of that
     size: what another one counts, its provider knows."""
 
@@ -172,7 +180,7 @@ def at_url(request: Request, url: str) -> Request:
     return replace(request, url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), query=query)
 
 
-class Token(_Sized):
+class Token(Sized):
     """An opaque token stands in the body (`path`) or in a header, and goes back as a parameter of the query, or of the
     JSON body where `into` is a path (`variables.after`).
 
@@ -256,108 +264,7 @@ def connection(path: str, size: int, variable: str = "variables") -> Token:
     )
 
 
-class _Counted(_Sized):
-    """What offsets and page numbers share: when to stop.
-
-    `end` is `short` where a page with fewer rows than asked for is the last, or `empty` where only a page without rows
-    is (some providers filter after they have cut the page). `more` is a field that says whether more follows, `total`
-    one with the number of all rows.
-    """
-
-    def __init__(
-        self,
-        param: str,
-        size: tuple[str, int],
-        first: int,
-        end: Literal["short", "empty"] | None,
-        more: Path | None,
-        total: Path | None,
-    ) -> None:
-        if end is None and more is None and total is None:
-            raise ImplementationError(f"paging by '{param}' could never stop: say how its end is known")
-        told = {"more": more, "total": total}
-        self.told: Mapping[str, Path] = {name: where for name, where in told.items() if where is not None}
-        self._param, self._first, self._end = param, first, end
-        super().__init__(size)
-
-    def first(self, request: Request) -> Request:
-        return self._at(self._in_size(request, None), self._first)
-
-    def next(self, request: Request, cursor: Cursor) -> Request:
-        return self._at(self._in_size(request, cursor), cursor["at"])
-
-    def _at(self, request: Request, place: int) -> Request:
-        return request.with_query((self._param, str(place)))
-
-    def _place(self, request: Request) -> int:
-        return int(dict(request.query)[self._param])
-
-    def _after(self, request: Request, answer: Answer, step: int) -> Cursor | None:
-        if self._over(request, answer):
-            return None
-        place = self._place(request) + step
-        total = answer.told.get("total")
-        over = total is not None and place - self._first >= int(total)
-        return None if over else self._keeping(request, {"at": place})
-
-    def _over(self, request: Request, answer: Answer) -> bool:
-        if "more" in self.told:
-            if answer.told["more"] and not answer.rows:
-                raise stuck("it says that more follows and shows no row")
-            return not answer.told["more"]
-        if not answer.rows:
-            return True
-        return self._end == "short" and len(answer.rows) < self._asked(request)
-
-
-class Offset(_Counted):
-    """`offset` and `limit`, beginning at `first` (0 or 1) and going on by the size asked for. The end: see `_Counted`.
-
-    Rows that move while a list is read slip over page edges: such a `Listing` declares `moves`.
-    """
-
-    def __init__(
-        self,
-        size: tuple[str, int],
-        param: str = "offset",
-        *,
-        first: int = 0,
-        end: Literal["short", "empty"] | None = None,
-        more: Path | None = None,
-        total: Path | None = None,
-    ) -> None:
-        super().__init__(param, size, first, end, more, total)
-
-    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
-        return self._after(request, answer, self._asked(request))
-
-
-class PageNumber(_Counted):
-    """`page` and `per_page`, beginning at `first` (0 or 1). `pages` is the field with their number. See
-    `_Counted` for the end."""
-
-    def __init__(
-        self,
-        size: tuple[str, int],
-        param: str = "page",
-        *,
-        first: int = 1,
-        end: Literal["short", "empty"] | None = None,
-        more: Path | None = None,
-        pages: Path | None = None,
-    ) -> None:
-        super().__init__(param, size, first, end, more, pages)
-
-    def half(self, request: Request, cursor: Cursor | None) -> Request | None:
-        """Numbers count pages of the size asked for. Where their number is known it is that of whole pages."""
-        smaller = None if "total" in self.told or self._asked(request) % 2 else super().half(request, cursor)
-        return None if smaller is None else self._at(smaller, self._first + 2 * (self._place(request) - self._first))
-
-    def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
-        return self._after(request, answer, 1)
-
-
-class LastId(_Sized):
+class LastId(Sized):
     """Keyset: the next page begins after the last row's id (`key`), in an order that does not change.
 
     The end: `more` is false; or, where the provider has no such field, a page shorter than the size.
