@@ -311,6 +311,14 @@ OF_CONSUMERS = (
         "v.data",
     ),
     Mutant(
+        "acked-remembered",
+        "what was acked costs nothing",
+        _STATE,
+        "if len(self._ripening) > 2 * len(self._groups) + _GONE:",
+        "if False:",
+        asked=("test_consumer_state.py",),
+    ),
+    Mutant(
         "event-skipped",
         "each event is delivered",
         _STATE,

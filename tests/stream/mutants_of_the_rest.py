@@ -28,6 +28,22 @@ OF_THE_REST = (
         asked=("test_append.py",),
     ),
     Mutant(
+        "signed-links-count",
+        "every reading has one shape",
+        "../providers/stripe/collections.py",
+        'volatile=("receipt_url",)',
+        "volatile=()",
+        asked=("../testing/test_laws.py::test_all_readings_are_quiet",),
+    ),
+    Mutant(
+        "jobs-of-another-shape",
+        "every reading has one shape",
+        "../providers/salesforce/bulk.py",
+        'return cell[:-1] + "+0000"',
+        "return cell",
+        asked=("../testing/test_salesforce_laws.py::test_a_job_reads_the_records_as_the_pages_do",),
+    ),
+    Mutant(
         "half-window-lost",
         "a window is read to its end before its bound moves",
         "../engine/walking.py",

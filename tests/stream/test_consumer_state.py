@@ -4,6 +4,8 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from headrace.stream.consumers.state import Settings, Settle, State
 from headrace.stream.consumers.tokens import Delivery
 from headrace.stream.filters import Filters
@@ -12,19 +14,20 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 A_THOUSAND = 1000
 
 
-def test_what_was_acked_takes_no_memory_however_long_the_wait_for_an_ack_is() -> None:
+@pytest.mark.parametrize(("answers", "messages"), [(20, A_THOUSAND), (5_000, 1)], ids=["large", "many"])
+def test_what_was_acked_takes_no_memory_however_long_the_wait_for_an_ack_is(answers: int, messages: int) -> None:
     settings = Settings(1, timedelta(hours=12), -1, 10_000, Filters())
     state = State(settings, 0, 0, 0, 0, [])
     tracemalloc.start()
     try:
-        _handed_out_and_acked(state, answers=100)
+        _handed_out_and_acked(state, answers // 2, messages)
         before, _ = tracemalloc.get_traced_memory()
-        _handed_out_and_acked(state, answers=200)
+        _handed_out_and_acked(state, answers, messages)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert not state.messages
-    assert after - before < 100_000, "200 000 messages that were acked are held on to"
+    assert after - before < 100_000, f"{answers} answers that were acked are held on to"
 
 
 def test_what_is_out_beside_much_that_was_acked_is_due_in_its_time() -> None:
@@ -38,7 +41,7 @@ def test_what_is_out_beside_much_that_was_acked_is_due_in_its_time() -> None:
     assert list(state.due) == [left]
 
 
-def _handed_out_and_acked(state: State, answers: int, messages: int = A_THOUSAND) -> None:
+def _handed_out_and_acked(state: State, answers: int, messages: int) -> None:
     for _ in range(answers):
         group = state.hand_out(((UUID(int=number), state.turn) for number in range(messages)), [], NOW)
         state.written(state.position + messages, 0)

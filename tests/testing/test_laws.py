@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 
 from headrace.http import Request, Response
-from headrace.providers.kit import Collection, Context, Cursor, Delete, Listing, Page, Provider, Record, Steps, Window
+from headrace.providers.kit import (
+    Canon,
+    Collection,
+    Context,
+    Cursor,
+    Delete,
+    Listing,
+    Page,
+    Provider,
+    Record,
+    Steps,
+    Window,
+)
 from headrace.providers.stripe import STRIPE
 from headrace.testing import laws
 from headrace.testing.driver import Driver
@@ -45,8 +57,20 @@ async def test_each_collection_is_complete_without_phantoms(collection: str) -> 
         assert len(copy.alive(collection)) == len(list(truth(collection)))
 
 
+SIGNED = {
+    "stripe:charge": ("/v1/charges", ("receipt_url",)),
+    "stripe:checkout_session": ("/v1/checkout/sessions", ("url",)),
+    "stripe:credit_note": ("/v1/credit_notes", ("pdf",)),
+    "stripe:file": ("/v1/files", ("url",)),
+    "stripe:invoice": ("/v1/invoices", ("hosted_invoice_url", "invoice_pdf")),
+}
+"""Where each list of records with signed links is, and the links: they are others at every reading."""
+
+ROTATING = [Fault("rotating_links", path) for path, _ in SIGNED.values()]
+
+
 async def test_all_readings_are_quiet() -> None:
-    async with world(records=600) as (_, driver, truth):
+    async with world(records=600, faults=ROTATING) as (_, driver, truth):
         await laws.quiet(driver, truth, EVERY, driver.now() - timedelta(days=29))
 
 
@@ -219,6 +243,22 @@ async def test_quiet_tells_a_listing_of_another_shape_than_the_fetch() -> None:
 
         with pytest.raises(Broken, match=r"differs through .*\['extra'\]"):
             await laws.quiet(driver, trimmed, ["stripe:customer"], driver.now() - timedelta(days=29))
+
+
+@pytest.mark.parametrize(
+    ("collection_id", "link"), [(collection_id, link) for collection_id, (_, links) in SIGNED.items() for link in links]
+)
+async def test_quiet_tells_a_signed_link_that_counts(collection_id: str, link: str) -> None:
+    def counting(collection: Collection) -> Collection:
+        if collection.id != collection_id:
+            return collection
+        others = tuple(path for path in collection.canon.volatile if path != link)
+        return replace(collection, canon=Canon(volatile=others))
+
+    provider = replace(STRIPE, collections=tuple(map(counting, STRIPE.collections)), _by_id={})
+    async with world(provider, records=600, faults=ROTATING) as (_, driver, truth):
+        with pytest.raises(Broken, match=rf"different.*{collection_id}"):
+            await laws.quiet(driver, truth, [collection_id], driver.now() - timedelta(days=29))
 
 
 async def test_converges_tells_a_feed_that_keeps_deletes_to_itself() -> None:
