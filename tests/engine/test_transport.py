@@ -21,7 +21,8 @@ from headrace.engine.access import Access, scrub
 from headrace.engine.account_clocks import offset_after
 from headrace.engine.pace import Pace, Priority
 from headrace.engine.retry import backoff_s
-from headrace.engine.transport import ReadFailed, Transport, Withdrawn
+from headrace.engine.transport import ReadFailed, Transport
+from headrace.engine.waits import Waits, Withdrawn
 from headrace.engine.wire import MOST_BYTES
 from headrace.errors import ProviderFailed
 from headrace.http import TOO_LARGE, Request, Response
@@ -309,7 +310,7 @@ async def test_a_link_to_another_host_is_never_asked_for(transport: Transport, u
 async def test_nothing_is_sent_when_it_is_withdrawn_before(transport: Transport) -> None:
     async with scripted(answer()) as server:
         with pytest.raises(Withdrawn):
-            await get(transport, access(provider(), server.url), proceed=lambda: False)
+            await get(transport, access(provider(), server.url), waits=Waits(lambda: False))
     assert server.asked == []
 
 

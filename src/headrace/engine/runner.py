@@ -96,6 +96,7 @@ class SyncRunner:
         self._sync, self._fence, self._access = sync, fence, access
         if self._session is not None:
             self._session.sync = sync
+        self._end_waits()
         self.hint()
 
     def hint(self) -> None:
@@ -110,6 +111,7 @@ class SyncRunner:
     async def stop(self) -> None:
         """Begin no further request; the answers under way are awaited and stored, then `run` returns."""
         self.leave()
+        self._end_waits()
         self._wake.set()
 
     def storing_trouble(self, for_s: float) -> str | None:
@@ -173,14 +175,20 @@ class SyncRunner:
     def _proceed(self) -> bool:
         return not self._stopping and not self._renew and self._sync.status == "active"
 
+    def _end_waits(self) -> None:
+        """What waits to be sent, for minutes perhaps, is not to keep the sync from its next holder."""
+        if self._session is not None and not self._proceed():
+            self._session.waits.end()
+
     async def _fall_back(self, gap: Gap) -> None:
-        session = self._new_session()
+        session = self._session = self._new_session()
         checkpoints = await self._checkpoints()
         try:
             await fall_back(Assembly(session, checkpoints), checkpoints, gap)
         except ReadFailed as failed:
             self._health.failed("changes", gap.scope, failed, session.now(), self._access)
         finally:
+            self._session = None
             await session.ingest.close(drain=False)
 
     def _unfollowed(self, assembly: Assembly) -> Gap | None:

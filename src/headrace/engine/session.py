@@ -14,7 +14,8 @@ from headrace.engine.access import Access
 from headrace.engine.ingest import Ingest, Load
 from headrace.engine.pace import Priority
 from headrace.engine.services import EngineServices
-from headrace.engine.transport import ReadFailed, Withdrawn
+from headrace.engine.transport import ReadFailed
+from headrace.engine.waits import Waits, Withdrawn
 from headrace.errors import ImplementationError
 from headrace.http import Request, Response
 from headrace.providers.kit import (
@@ -86,6 +87,8 @@ class Session:
     """Called when a reading has become due that was not: the runner looks again."""
     establish: Callable[[Iterable[str]], Awaitable[None]] = field(init=False)
     ingest: Ingest = field(init=False)
+    waits: Waits = field(init=False)
+    """What its requests wait for before they are sent; `waits.end()` when `proceed` says no from now on."""
     wanted: frozenset[str] = field(init=False)
     missing: frozenset[str] = field(init=False)
     """Collections of the sync that the account was not found to have, or the connector not to know."""
@@ -123,6 +126,7 @@ class Session:
         self.wanted = frozenset(collection.id for collection in known)
         self.reads = provider.reads(self.wanted)
         canons: dict[str, Canon] = {collection.id: collection.canon for collection in known}
+        self.waits = Waits(self.proceed)
         self.ingest = Ingest(self.services.db, self.fence, canons, self.services.clock, self._stored, self.wake)
 
     def _stored(self, appended: Appended) -> None:
@@ -171,7 +175,7 @@ class Session:
         if not self.proceed():
             raise Stopped
         try:
-            result = await self.services.transport.run(self.access, self.sync, steps, priority, proceed=self.proceed)
+            result = await self.services.transport.run(self.access, self.sync, steps, priority, waits=self.waits)
         except Withdrawn:
             raise Stopped from None
         self.answered_at = self.now()
@@ -203,9 +207,13 @@ class Session:
         return found
 
     async def pause(self, page: Page) -> None:
-        """The wait that a page asks for before the next."""
+        """The wait that a page asks for before the next. Raises Stopped when no request may begin."""
         if page.wait:
-            await self.services.clock.sleep(page.wait.total_seconds())
+            try:
+                async with self.waits.wait():
+                    await self.services.clock.sleep(page.wait.total_seconds())
+            except Withdrawn:
+                raise Stopped from None
 
     async def note(self, *writes: CheckpointWrite) -> None:
         """Store checkpoints that prove no record."""

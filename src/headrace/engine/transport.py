@@ -7,6 +7,7 @@ was refused for coming too often. No message, log line or error holds a secret o
 """
 
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -33,15 +34,16 @@ from headrace.engine.tokens import NoToken, Tokens
 from headrace.engine.unfit import legible
 from headrace.engine.urls import is_base, requested, with_query
 from headrace.engine.verdicts import ILLEGIBLE, LONGEST_MESSAGE, TOO_DEEP, broken, never_sent, verdict
+from headrace.engine.waits import Waits
 from headrace.engine.wire import Answer, AnswerTooLarge, Wire
-from headrace.errors import HeadraceError, ProviderFailed
+from headrace.errors import ProviderFailed
 from headrace.http import TOO_LARGE, Request, Response
 from headrace.providers.kit import Fault, Faulted, retry_after_s
 from headrace.settings import Settings
 from headrace.vault.grants import ACCESS_TOKEN
 from headrace.vault.keys import Keyring
 
-__all__ = ["Priority", "ReadFailed", "Transport", "Withdrawn"]
+__all__ = ["Priority", "ReadFailed", "Transport"]
 
 R = TypeVar("R")
 Reload = Callable[[Access], Awaitable[Access]]
@@ -66,13 +68,6 @@ class ReadFailed(ProviderFailed):
         self.fault = fault
         self.attempts = attempts
         self.retry_at = retry_at
-
-
-class Withdrawn(HeadraceError):
-    """`proceed` said no before the next request was sent: nothing of it was sent."""
-
-    def __init__(self) -> None:
-        super().__init__("the request was withdrawn before it was sent")
 
 
 class Transport:
@@ -121,15 +116,15 @@ class Transport:
         steps: Generator[Request, Response, R],
         priority: Priority,
         *,
-        proceed: Callable[[], bool] | None = None,
+        waits: Waits | None = None,
     ) -> R:
         """What the steps return.
 
         Raises ReadFailed when a request of theirs cannot be answered well, when they raise `Faulted`, or when they
-        cannot read an answer; Withdrawn when `proceed` says no at the moment of sending. May be cancelled at any time:
-        a request that is under way is then cut off.
+        cannot read an answer; Withdrawn when no request of these `waits` may begin any more. May be cancelled at any
+        time: a request that is under way is then cut off.
         """
-        call = _Call(self, access, sync, priority, proceed)
+        call = _Call(self, access, sync, priority, waits or Waits())
         try:
             request = next(steps)
             while True:
@@ -168,13 +163,13 @@ class _Call:
         access: Access,
         sync: Sync | None,
         priority: Priority,
-        proceed: Callable[[], bool] | None,
+        waits: Waits,
     ) -> None:
         self._t = transport
         self._access = access
         self._sync = sync
         self._priority = priority
-        self._proceed = proceed
+        self._waits = waits
         self._reloaded = False
         self._refused: str | None = None
 
@@ -211,7 +206,8 @@ class _Call:
             metrics.RETRIES.labels(self._access.provider.slug, fault.kind).inc()
             if fault.kind == "transient":
                 asked_for = retry_after_s(done.response) if done.response is not None else None
-                await self._t._clock.sleep(max(backoff_s(tries), min(asked_for or 0.0, _LONGEST_WAIT_S)))
+                async with self._waits.wait():
+                    await self._t._clock.sleep(max(backoff_s(tries), min(asked_for or 0.0, _LONGEST_WAIT_S)))
 
     async def _try(self, request: Request, attempt: int) -> _Try:
         try:
@@ -260,9 +256,9 @@ class _Call:
         """One request on the wire; the answer, and when it was sent by the provider's clock."""
         access, clock, clocks = self._access, self._t._clock, self._t._clocks
         slug = access.provider.slug
-        async with self._t._pace.permit(access, self._sync, request, self._priority):
-            if self._proceed is not None and not self._proceed():
-                raise Withdrawn
+        async with AsyncExitStack() as permit:
+            async with self._waits.wait():
+                await permit.enter_async_context(self._t._pace.permit(access, self._sync, request, self._priority))
             ready = access.provider.prepare(request)
             if not anonymous:
                 ready = access.kind.sign(ready, access.properties, clocks.now(access))
