@@ -3,8 +3,9 @@
     python scripts/linear_schemas.py PATH/TO/schema.graphql [FOLDER]
 
 The GraphQL schema is Linear's own (packages/sdk/src/schema.graphql of github.com/linear/linear, MIT). A collection has
-what can be asked for without arguments and at little cost: scalars, lists of scalars, and of each object that it refers
-to the id. Fields that are internal or deprecated are left out, and so are lists of objects: they are collections.
+what can be asked for without arguments and at little cost: scalars, lists of scalars, of each object that it refers to
+the id, and values of several fields that have no life of their own (what it is synced with, the hours of a schedule).
+Fields that are internal or deprecated are left out, and so are lists of objects: they are collections.
 """
 
 import sys
@@ -21,6 +22,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
+    GraphQLUnionType,
     build_schema,
     get_named_type,
 )
@@ -44,12 +46,20 @@ SCALARS: dict[str, Schema] = {
 LONGEST = 200
 LEFT_OUT = frozenset(
     {
-        *("bodyData", "descriptionState", "contentState", "documentContent", "favorite"),
+        *("bodyData", "descriptionState", "contentState", "documentContent", "favorite", "viewPreferencesValues"),
+        *("viewerHasOnlySharedAccess", "disallowedIssueFields"),
+        *("isPersonalIntegrationConnected", "isPersonalIntegrationRequired"),
         *("identityProvider", "integrationsSettings", "securitySettings", "scimGroupName", "scimManaged", "secret"),
+        *("authSettings", "ipRestrictions", "subscription"),
     }
 )
 """Editor states beside the text that they hold; what is the reader's own; what only an administrator may see, since one
 field that is refused fails the whole page; secrets."""
+WITHIN = {
+    ("ReleaseNote", "documentContent"): ("id", "content"),
+    ("ReleaseNote", "releases"): ("id",),
+}
+"""Of objects that no collection has, or that nothing else tells to belong to this one: what is asked for within it."""
 
 
 def wrapped(field: GraphQLField) -> tuple[Any, bool, bool]:
@@ -60,28 +70,55 @@ def wrapped(field: GraphQLField) -> tuple[Any, bool, bool]:
     return get_named_type(kind), isinstance(inner, GraphQLList), nullable
 
 
-def field_schema(name: str, field: GraphQLField) -> Schema | None:
-    """The JSON Schema of a field that is asked for; None: it is not."""
-    text = field.description or ""
+def is_asked_for(name: str, field: GraphQLField, owner: str) -> bool:
+    text = (field.description or "").upper()
     asks = any(isinstance(argument.type, GraphQLNonNull) for argument in field.args.values())
-    if field.deprecation_reason or asks or "[Internal]" in text or "[ALPHA]" in text or name in LEFT_OUT:
+    hidden = field.deprecation_reason or "[INTERNAL]" in text or "[ALPHA]" in text
+    return not (hidden or asks) and (name not in LEFT_OUT or (owner, name) in WITHIN)
+
+
+def field_schema(name: str, field: GraphQLField, owner: str) -> Schema | None:
+    """The JSON Schema of a field of the type `owner` that is asked for; None: it is not."""
+    if not is_asked_for(name, field, owner):
         return None
     kind, several, nullable = wrapped(field)
-    if isinstance(kind, GraphQLEnumType):
-        made: Schema = {"type": "string", "examples": list(kind.values)}
-    elif isinstance(kind, GraphQLScalarType):
-        made = dict(SCALARS.get(kind.name, {"type": "string"}))
-    elif isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) and "id" in kind.fields and not several:
-        made = {"type": "object", "properties": {"id": {"type": "string"}}}
-    else:
+    made = value_schema(kind, several=several, within=WITHIN.get((owner, name), ()))
+    if made is None:
         return None
     if several:
         made = {"type": "array", "items": made}
     if nullable and "type" in made:
         made["type"] = [made["type"], "null"]
-    words = " ".join(text.split()).partition(". ")[0]
+    words = " ".join((field.description or "").split()).partition(". ")[0]
     described = {"description": words} if words and len(words) <= LONGEST else {}
     return {"title": title(name), **made, **described, "x-upstream-id": name, "x-scope": "provider"}
+
+
+def value_schema(kind: Any, *, several: bool, within: tuple[str, ...]) -> Schema | None:
+    """The JSON Schema of a value of this type; None for what is a collection, or leads to one."""
+    if isinstance(kind, GraphQLEnumType):
+        return {"type": "string", "examples": list(kind.values)}
+    if isinstance(kind, GraphQLScalarType):
+        return dict(SCALARS.get(kind.name, {"type": "string"}))
+    if isinstance(kind, GraphQLUnionType):
+        return {"type": "object", "anyOf": [{"title": each.name, **fields_of(each)} for each in kind.types]}
+    if kind.name.endswith("Connection"):
+        return None
+    is_node = isinstance(kind, GraphQLInterfaceType) or any(each.name == "Node" for each in kind.interfaces)
+    if is_node and several and not within:
+        return None
+    if is_node and not within:
+        return {"type": "object", "properties": {"id": {"type": "string"}}}
+    return {"type": "object", **fields_of(kind, within)}
+
+
+def fields_of(kind: GraphQLObjectType, only: tuple[str, ...] = ()) -> Schema:
+    """The properties of an object: its own fields, or of these `only`."""
+    fields = {name: field for name, field in kind.fields.items() if not only or name in only}
+    made = {
+        name: schema for name, each in fields.items() if (schema := field_schema(name, each, kind.name)) is not None
+    }
+    return {"properties": dict(sorted(made.items(), key=lambda pair: (pair[0] != "id", pair[0])))}
 
 
 def title(name: str) -> str:
@@ -90,13 +127,11 @@ def title(name: str) -> str:
 
 
 def schema_of(schema: GraphQLSchema, listed: Type) -> Schema:
-    node = node_of(schema, listed)
-    fields = {name: made for name, field in node.fields.items() if (made := field_schema(name, field)) is not None}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title(listed.name.replace("_", " ")),
         "type": "object",
-        "properties": dict(sorted(fields.items(), key=lambda pair: (pair[0] != "id", pair[0]))),
+        **fields_of(node_of(schema, listed)),
     }
 
 
@@ -123,27 +158,56 @@ def server_schema(schema: GraphQLSchema, schemas: dict[str, Schema]) -> str:
         lists.append(f"  {listed.field}({arguments}): {node.name}Connection!")
         if listed.one is not None:
             singles.append(f"  {listed.one}(id: String!): {node.name}!")
-        fields = "\n".join(f"  {name}: {sdl(node.fields[name])}" for name in schemas[listed.name]["properties"])
-        types.append(f"type {node.name} {{\n{fields}\n}}")
+        types += definitions(node, schemas[listed.name])
         types.append(f"type {node.name}Connection {{\n  nodes: [{node.name}!]!\n  pageInfo: PageInfo!\n}}")
     return (
         "\n\n".join(
-            [HEAD, "type Query {\n  organization: Organization!\n" + "\n".join([*lists, *singles]) + "\n}", *types]
+            [
+                HEAD,
+                "type Query {\n  organization: Organization!\n" + "\n".join([*lists, *singles]) + "\n}",
+                *dict.fromkeys(types),
+            ]
         )
         + "\n"
     )
 
 
+def definitions(kind: Any, schema: Schema) -> list[str]:
+    """The definitions of a type in the server's schema, and of the values within it."""
+    if isinstance(kind, GraphQLUnionType):
+        inner = zip(kind.types, schema["anyOf"], strict=True)
+        union = f"union {kind.name} = {' | '.join(each.name for each in kind.types)}"
+        return [text for each, part in inner for text in definitions(each, part)] + [union]
+    made: list[str] = []
+    fields = {name: kind.fields[name] for name in schema["properties"]}
+    for name, field in fields.items():
+        inside = value_of(schema["properties"][name])
+        if "anyOf" in inside or ("properties" in inside and not is_reference(inside)):
+            made += definitions(get_named_type(field.type), inside)
+    lines = (f"  {name}: {sdl(field, value_of(schema['properties'][name]))}" for name, field in fields.items())
+    return [*made, f"type {kind.name} {{\n{chr(10).join(lines)}\n}}"]
+
+
+def value_of(schema: Schema) -> Schema:
+    """The schema of a value, or of each of a list's."""
+    found: Schema = schema.get("items", schema)
+    return found
+
+
+def is_reference(schema: Schema) -> bool:
+    return list(schema.get("properties", ())) == ["id"]
+
+
 KEPT = frozenset({"Int", "Float", "Boolean", "JSON"})
 
 
-def sdl(field: GraphQLField) -> str:
+def sdl(field: GraphQLField, inside: Schema) -> str:
     """A field's type in the server's schema."""
     kind, several, nullable = wrapped(field)
     if isinstance(kind, GraphQLEnumType | GraphQLScalarType):
         name = "JSON" if kind.name == "JSONObject" else kind.name if kind.name in KEPT else "String"
     else:
-        name = "Reference"
+        name = "Reference" if is_reference(inside) else kind.name
     return (f"[{name}!]" if several else name) + ("" if nullable else "!")
 
 

@@ -1,12 +1,23 @@
 """Linear's queries are queries of Linear's own schema, which stands beside the repository (MIT)."""
 
+import runpy
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from graphql import GraphQLSchema, build_schema, parse, validate
+from graphql import (
+    GraphQLField,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    get_named_type,
+    parse,
+    validate,
+)
 
 from headrace.providers.linear.reading import SIZE, list_text, one_text
-from headrace.providers.linear.schemas import points
+from headrace.providers.linear.schemas import points, read
 from headrace.providers.linear.types import TYPES, Type
 
 SCHEMA = Path(__file__).parents[2].parent / "shared" / "evidence" / "schemas" / "linear.graphql"
@@ -42,6 +53,47 @@ def test_what_takes_a_filter_by_update_is_known_as_such(schema: GraphQLSchema) -
         assert listed.disabled == ("includeDisabled" in arguments)
 
 
+def test_what_goes_to_the_trash_first_is_known_as_such(schema: GraphQLSchema) -> None:
+    assert {each.name for each in TYPES if each.trashed} == {
+        each.name for each in TYPES if "trashed" in fields(schema, each)
+    }
+
+
+def test_every_field_is_read_but_those_that_are_left_out_with_a_reason(schema: GraphQLSchema) -> None:
+    """What is internal, deprecated, needs an argument, or is a list of objects, is no field of a record."""
+    for listed in TYPES:
+        left_out = {name for name, field in fields(schema, listed).items() if is_plain(field)} - set(asked(listed))
+        assert left_out <= LEFT_OUT, listed.name
+
+
+LEFT_OUT = {
+    *("bodyData", "documentContent", "favorite", "viewPreferencesValues"),
+    *("integrationsSettings", "securitySettings", "scimGroupName", "scimManaged", "secret"),
+}
+"""The texts are there in another form; what is the reader's own; what is an administrator's; a secret."""
+
+
+def fields(schema: GraphQLSchema, listed: Type) -> dict[str, GraphQLField]:
+    assert schema.query_type is not None
+    connection = get_named_type(schema.query_type.fields[listed.field].type)
+    node = get_named_type(connection.fields["nodes"].type)  # type: ignore[union-attr]
+    assert isinstance(node, GraphQLObjectType)
+    return node.fields
+
+
+def asked(listed: Type) -> list[str]:
+    return list(read(listed.name)["properties"])
+
+
+def is_plain(field: GraphQLField) -> bool:
+    """Neither internal nor deprecated, and no list of objects that are a collection of their own."""
+    text, kind = (field.description or "").upper(), get_named_type(field.type)
+    several = "[" in str(field.type) and "Node" in {each.name for each in getattr(kind, "interfaces", ())}
+    needs = any(isinstance(argument.type, GraphQLNonNull) for argument in field.args.values())
+    hidden = field.deprecation_reason or "[INTERNAL]" in text or "[ALPHA]" in text
+    return not (hidden or needs or several or kind.name.endswith("Connection"))
+
+
 def test_every_connection_is_a_collection_but_searches_and_inboxes(schema: GraphQLSchema) -> None:
     assert schema.query_type is not None
     listed = {name for name, field in schema.query_type.fields.items() if str(field.type).endswith("Connection!")}
@@ -50,3 +102,10 @@ def test_every_connection_is_a_collection_but_searches_and_inboxes(schema: Graph
         *("notifications", "notificationSubscriptions"),
     }
     assert listed - {each.field for each in TYPES} == left_out
+
+
+def test_the_packaged_schemas_are_what_the_script_makes_of_linears(schema: GraphQLSchema) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "linear_schemas.py"))
+    made = {listed.name: script["schema_of"](schema, listed) for listed in TYPES}
+    assert made == {listed.name: read(listed.name) for listed in TYPES}
+    assert script["server_schema"](schema, made) == (files("headrace.testing.linear") / "schema.graphql").read_text()

@@ -108,14 +108,15 @@ class Values:
         return self._inside(kind, place, number, depth)
 
     def _inside(self, kind: Any, place: str, number: int, depth: int) -> Json:
-        """An object that another holds: what it is, its id, and its own values, without what those hold in turn."""
+        """An object that another holds: what it is, its id, and what it holds in turn, down to the third object."""
         if is_abstract_type(kind):
             possible = [*kind.types] if isinstance(kind, GraphQLUnionType) else schema().get_possible_types(kind)
             kind = possible[number % len(possible)]
         made: Json = {"__typename": kind.name}
-        if depth < 1:
+        if depth < 2:
             made |= {name: self.value(each, f"{place}.{name}", number, depth + 1) for name, each in plain(kind).items()}
-        return {**made, "id": str(uuid5(NAMESPACE_URL, f"{place} {number}"))}
+        named = "id" in kind.fields and (self._full or isinstance(kind.fields["id"].type, GraphQLNonNull))
+        return {**made, **({"id": str(uuid5(NAMESPACE_URL, f"{place} {number}"))} if named else {})}
 
     def _scalar(self, name: str, place: str, number: int) -> Any:
         full: dict[str, Any] = {

@@ -63,7 +63,7 @@ TYPES: tuple[Type, ...] = (
     _unfiltered("customer_tier", "customerTiers", "customerTier"),
     Type("release", "releases", "release", trashed=True),
     Type("release_stage", "releaseStages", "releaseStage"),
-    Type("release_pipeline", "releasePipelines", "releasePipeline"),
+    Type("release_pipeline", "releasePipelines", "releasePipeline", trashed=True),
     Type("release_note", "releaseNotes", "releaseNote"),
     _unfiltered("issue_to_release", "issueToReleases", "issueToRelease"),
     _unfiltered("roadmap", "roadmaps", "roadmap"),

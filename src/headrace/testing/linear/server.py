@@ -18,7 +18,7 @@ from headrace.testing.faults import Fault
 from headrace.testing.limits import Allowance
 from headrace.testing.linear import answers
 from headrace.testing.linear.controls import add_controls
-from headrace.testing.linear.least import held_or_least
+from headrace.testing.linear.least import held_or_least, type_with
 from headrace.testing.linear.mutator import Mutator
 from headrace.testing.linear.world import KINDS, Thing, World
 from headrace.testing.provider import Options, ProviderServer, Refusal
@@ -136,6 +136,7 @@ class LinearServer(ProviderServer):
             self._root(call),
             variable_values=asked.get("variables"),
             field_resolver=held_or_least,
+            type_resolver=type_with,
         )
         if found.errors:
             first = found.errors[0]
@@ -225,5 +226,6 @@ def _points(call: Call) -> float:
     except (ValueError, KeyError, TypeError):
         return 1.0
     inner = text.partition("nodes{")[2].partition("} pageInfo")[0]
-    objects = inner.count("{")
-    return (1 + objects + 0.1 * len(inner.replace("{id}", "").split())) * first if inner else 1.0
+    names = inner.replace("{", " { ").replace("}", " } ").replace("... on", "").split()
+    objects = names.count("{")
+    return (1 + objects + 0.1 * (len(names) - 2 * objects)) * first if inner else 1.0

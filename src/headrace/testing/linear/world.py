@@ -50,9 +50,7 @@ class World:
         self._made += 1
         moment = stamp(self._present() if at is None else at)
         key = self._id()
-        data: Json = {}
-        for field, schema in read(name)["properties"].items():
-            data[field] = self._value(field, schema, moment)
+        data = self._values(read(name), moment)
         data.update({"id": key, "createdAt": moment, "updatedAt": moment, "archivedAt": None, **fields})
         if KINDS[name].trashed:
             data["trashed"] = None
@@ -101,11 +99,20 @@ class World:
     def _id(self) -> str:
         return str(UUID(int=self._dice.getrandbits(128), version=4))
 
+    def _values(self, schema: Mapping[str, Any], moment: str) -> Json:
+        return {field: self._value(field, inside, moment) for field, inside in schema["properties"].items()}
+
     def _value(self, field: str, schema: Mapping[str, Any], moment: str) -> Any:
         kinds = schema.get("type", "object")
         kind = kinds if isinstance(kinds, str) else kinds[0]
         if "properties" in schema:
-            return {"id": self._id()}
+            return self._values(schema, moment)
+        if "anyOf" in schema:
+            return self._values(schema["anyOf"][self._made % len(schema["anyOf"])], moment)
+        if kind == "array" and ("properties" in schema["items"] or "anyOf" in schema["items"]):
+            return [self._value(field, schema["items"], moment)]
+        if field == "id":
+            return self._id()
         if kind == "string":
             if schema.get("format") == "date-time":
                 return moment
