@@ -14,8 +14,7 @@ from shop import open_shop
 from headrace.db.pool import Database
 from headrace.engine import catch
 from headrace.engine.session import Session
-from headrace.errors import Fenced
-from headrace.ids import record_id, record_namespace, uuid7
+from headrace.ids import record_id, record_namespace
 from headrace.stream.append import append
 from headrace.stream.items import Batch, ChildSet, Delete, Record
 
@@ -130,18 +129,3 @@ async def test_what_one_collection_holds_back_holds_back_no_other(db: Database) 
         tags = stand.deletes("tag", [f"t{n}" for n in range(TAGS)])
         notes = stand.deletes("note", [key for _, key in NOTES])
         assert await catch.sift(stand.session, notes + tags, []) == (tags, [])
-
-
-async def test_a_worker_that_is_late_holds_nothing_back_and_lets_nothing_go(db: Database) -> None:
-    async with standing(db) as stand:
-        await catch.sift(stand.session, [], stand.emptied("o0", "o1", "o2"))
-        held_back = await stand.held_back()
-        assert held_back
-        await stand.held.claim()  # another worker has taken the sync over
-        with pytest.raises(Fenced):
-            await catch.release(stand.session, "shop:note")
-        with pytest.raises(Fenced):
-            await catch.hold(stand.session, "shop:note", uuid7(), 10, [stand.of("note", "n1")], stand.as_of)
-        with pytest.raises(Fenced):
-            await catch.sift(stand.session, [], stand.emptied("o3"))
-        assert await stand.held_back() == held_back

@@ -20,7 +20,7 @@ from headrace.db.queries import load
 from headrace.engine.session import Session
 from headrace.ids import record_id, record_namespace, uuid7
 from headrace.stream.columns import text
-from headrace.stream.fence import lock_fence
+from headrace.stream.fence import fenced
 from headrace.stream.items import ChildSet, Delete
 
 log = structlog.get_logger(__name__)
@@ -138,7 +138,6 @@ async def _hold_more(session: Session, collection_id: str, held: int, ids: Seque
 
 async def _write(session: Session, collection_id: str, statement: str, *values: Any) -> None:
     """Write what is held of the collection, unless the sync is another worker's by now."""
-    async with session.services.db.ingest.acquire() as conn, conn.transaction():
-        await lock_fence(conn, session.fence)
+    async with fenced(session.services.db, session.fence) as conn:
         await conn.execute(statement, session.fence.stream_id, session.fence.sync_id, collection_id, *values)
     await session.load_held()

@@ -24,11 +24,6 @@ do update set form = excluded.form, value = excluded.value
 delete from checkpoints
 where stream_id = $1 and sync_id = $2 and collection_id = $3 and reading = 'backfill' and scope <> $3
 
--- name: drop_checkpoints
--- Forget how far one collection was read.
-delete from checkpoints
-where stream_id = $1 and sync_id = $2 and collection_id = $3
-
 -- name: note_error
 -- The last error of a reading, null when it reads well again. Only the holder of the sync may say so: where a backfill
 -- is done, no append would ever take a late word back.

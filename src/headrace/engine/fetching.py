@@ -14,7 +14,7 @@ from headrace.engine.transport import ReadFailed
 from headrace.engine.unfit import is_spelled, spelled
 from headrace.errors import ImplementationError
 from headrace.providers.kit import Collection, Cursor, FaultClass, Hint, Look, Probe
-from headrace.stream.fence import lock_fence
+from headrace.stream.fence import fenced
 from headrace.stream.items import Item, Mention, Record
 
 log = structlog.get_logger(__name__)
@@ -137,8 +137,7 @@ class Fetcher:
         fence, now = session.fence, session.now()
         due = until + (now - session.provider_now())
         named = (spelled(key), None if parent is None else spelled(parent))
-        async with session.services.db.ingest.acquire() as conn, conn.transaction():
-            await lock_fence(conn, fence)
+        async with fenced(session.services.db, fence) as conn:
             await conn.execute(PUT_OFF, fence.stream_id, fence.sync_id, collection_id, *named, due, now, what)
         self._due(due)
 
@@ -167,9 +166,8 @@ class Fetcher:
         again = not is_spelled(key) and (what == "children" or can_fetch(session.collection(collection_id), parent))
         row = (fence.stream_id, fence.sync_id, collection_id, what, key, parent, reason, now)
         waits = [now + wait for wait in (WAITS if again else (UNTIL_SWEPT,))]
-        async with session.services.db.ingest.acquire() as conn, conn.transaction():
+        async with fenced(session.services.db, fence) as conn:
             # Of a sync or a collection that is gone nothing would ever take a late row away.
-            await lock_fence(conn, fence)
             due = await conn.fetchval(SET_ASIDE, *row, waits)
         self._due(due)
 

@@ -20,6 +20,7 @@ from headrace.engine.session import Session
 from headrace.engine.sources import embedded_below
 from headrace.engine.unfit import as_sent, why_unfit, why_unnamed
 from headrace.providers.kit import Collection
+from headrace.stream.fence import fenced
 from headrace.stream.incoming import identify
 from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record
 
@@ -259,11 +260,12 @@ class Intake:
         ]
 
     async def _see(self, sweep_id: UUID, records: list[Record]) -> None:
-        """What is not stored, for its age or as unfit, was seen all the same: true whoever writes it, so it needs no
-        fence."""
+        """What is not stored, for its age or as unfit, was seen all the same. Raises Fenced: of a sweep that another
+        worker has closed meanwhile, nothing would ever take a late row away."""
         fence = self._session.fence
         ids = [each.record_id for each in identify(fence.sync_id, records)]
-        await self._session.services.db.ingest.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
+        async with fenced(self._session.services.db, fence) as conn:
+            await conn.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
 
 
 def _bounded(item: Record | Delete | ChildSet, received: datetime) -> timedelta:

@@ -22,6 +22,7 @@ from headrace.engine.schedule import Tempo, tried_again
 from headrace.engine.session import Session
 from headrace.engine.transport import ReadFailed
 from headrace.providers.kit import EVERYTHING, Collection, Partitions
+from headrace.stream.fence import fenced
 from headrace.stream.items import CheckpointWrite
 
 log = structlog.get_logger(__name__)
@@ -44,22 +45,24 @@ async def leave_out(
     priority: Priority,
 ) -> None:
     """Set aside those of the refused partitions that are still there. Raises the ReadFailed of one when no other
-    partition can be read, and Stopped."""
+    partition can be read, Stopped, and Fenced, and then none of them is."""
     listed = await partitions_of(session, source, priority)
     there = [partition for partition in refused if partition in listed]
     others = set(listed) - set(refused) - session.refused.get(collection_id, {}).keys()
     if there and not others:
         raise refused[there[0]]
+    if not there:
+        return
     fence, now = session.fence, session.now()
-    for partition in there:
-        reason = refused[partition].fault.message
-        log.warning(
-            "set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what="partition", reason=reason
-        )
-        key = (fence.stream_id, fence.sync_id, collection_id, "partition", partition)
-        await session.services.db.ingest.execute(SET_ASIDE, *key, None, reason, now, [now + wait for wait in WAITS])
-    if there:
-        await load_refused(session)
+    async with fenced(session.services.db, fence) as conn:
+        for partition in there:
+            reason = refused[partition].fault.message
+            log.warning(
+                "set_aside", sync_id=str(fence.sync_id), collection_id=collection_id, what="partition", reason=reason
+            )
+            key = (fence.stream_id, fence.sync_id, collection_id, "partition", partition)
+            await conn.execute(SET_ASIDE, *key, None, reason, now, [now + wait for wait in WAITS])
+    await load_refused(session)
 
 
 async def load_refused(session: Session) -> None:

@@ -18,7 +18,7 @@ from headrace.db.pool import Conn, Database
 from headrace.db.queries import load
 from headrace.errors import Fenced, HeadraceError
 from headrace.stream.codec import LARGEST_WITH_DICTIONARY, WITH_DICTIONARY, Dictionary, dict_id, unpack
-from headrace.stream.fence import lock_fence
+from headrace.stream.fence import fenced
 from headrace.stream.items import Fence
 from headrace.stream.training import train as trained
 
@@ -180,8 +180,7 @@ async def train(db: Database, fence: Fence, collection_id: str) -> bool:
         use.enough *= _LATER
         return False
     try:
-        async with db.ingest.acquire() as conn, conn.transaction():
-            await lock_fence(conn, fence)
+        async with fenced(db, fence) as conn:
             own = (fence.stream_id, Dictionary(made).dict_id, fence.sync_id, collection_id, made)
             await conn.execute(_INSERT_DICTIONARY, *own)
     except Fenced:
