@@ -39,14 +39,20 @@ _MOST_NAMED = 3
 
 @dataclass(slots=True)
 class Problem:
-    """What stands in the way of one reading. `whole`: it stands in the way of every other as well."""
+    """What stands in the way of one reading. `warnings` and `errors` are its failures in a row of either kind. `whole`:
+    it stands in the way of every other as well."""
 
     status: Status
     note: str
     since: datetime
-    failures: int
+    warnings: int
+    errors: int
     retry_at: datetime
     whole: bool = False
+
+    @property
+    def failures(self) -> int:
+        return self.warnings + self.errors
 
 
 class Health:
@@ -62,14 +68,23 @@ class Health:
         """Take note of a failed attempt, and of when to try again."""
         name = name_of(reading, scope)
         earlier = self.problems.get(name)
-        failures = 1 if earlier is None else earlier.failures + 1
+        since, warnings, errors = (now, 0, 0) if earlier is None else (earlier.since, earlier.warnings, earlier.errors)
         status, note, whole = _told(reading, name, error, access)
-        least, most = (LEAST_RETRY, MOST_RETRY) if status == "warning" else (LEAST_PROBE, MOST_PROBE)
-        retry_at = now + back_off(failures, least, most)
+        # Each kind is waited out by its own count: an error's first probe comes soon, whatever passed by itself before.
+        if status == "warning":
+            warnings += 1
+            retry_at = now + back_off(warnings, LEAST_RETRY, MOST_RETRY)
+        else:
+            errors += 1
+            retry_at = now + back_off(errors, LEAST_PROBE, MOST_PROBE)
         if isinstance(error, ReadFailed) and error.retry_at is not None:
             retry_at = max(retry_at, error.retry_at)
-        problem = Problem(status, note, now if earlier is None else earlier.since, failures, retry_at, whole)
-        self.problems[name] = problem
+        self.problems[name] = Problem(status, note, since, warnings, errors, retry_at, whole)
+        if whole:
+            # One reading probes for all: the others need not find out for themselves that it is still so.
+            for problem in self.problems.values():
+                if problem.whole:
+                    problem.retry_at = max(problem.retry_at, retry_at)
         self._errors.append((reading, scope, orjson.dumps({"at": iso(now), "message": note}).decode()))
 
     def succeeded(self, reading: str, scope: str) -> None:
