@@ -65,6 +65,18 @@ async def test_what_a_webhook_names_is_kept_to_be_fetched(
     ]
 
 
+@pytest.mark.parametrize("odd", ["ord\0 2", "ord%00 2"])
+async def test_an_id_that_cannot_be_asked_for_is_left_to_the_reading_that_is_due_at_once(
+    admin: Caller, sync: dict[str, Any], services: Services, odd: str
+) -> None:
+    """What is kept holds no U+0000, which JSON can name; it would be kept as `%00`."""
+    path = await address(admin, sync)
+    await admin.ok("POST", path, {"gone": [odd, "ord_1"]}, headers=SIGNED)
+    rows = await services.db.api.fetch("select upstream_id from set_aside where sync_id = $1", UUID(sync["id"]))
+    assert [row["upstream_id"] for row in rows] == ["ord_1"]
+    assert await hinted(services, sync)
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-Shop-Signature": "whsec_2"}])
 async def test_a_webhook_that_is_not_genuine_does_nothing(
     admin: Caller, sync: dict[str, Any], services: Services, headers: dict[str, str]

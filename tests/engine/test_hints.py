@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from holding import Holding, holding_at
+from holding import Holding, holding, holding_at
+from shop import open_shop
 
 from headrace.db.pool import Database
 from headrace.engine import aside, hints
@@ -93,6 +94,16 @@ async def test_who_is_to_be_forgotten_is_deleted_and_erased(db: Database) -> Non
         assert {event.event for event in mine} == {"created", "deleted"}
         assert {event.data for event in mine} == {b"{}"}
         assert all(event.data != b"{}" for event in events if event.upstream_id != key)
+
+
+@pytest.mark.parametrize("odd", ["\0", "a%00b", "\ud800", "a%ud800b"])
+async def test_a_name_that_cannot_be_kept_is_left_to_the_next_reading(db: Database, odd: str) -> None:
+    async with open_shop() as shop, holding(db, shop, ["order"]) as held:
+        names = [Hint("shop:order", odd), Hint("shop:order", "o1", "/o1\0"), Hint("shop:order", "o2", "/%00")]
+        await told(held, *names)
+        rows = await db.api.fetch("select upstream_id, parent_id from set_aside")
+        assert [tuple(row) for row in rows] == [("o2", "/%00")]
+        assert (await held.state())["hinted_at"] is not None
 
 
 async def test_who_is_still_there_is_not_erased(db: Database) -> None:
