@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.engine.paging import Behind
+from headrace.engine.paging import Behind, CursorGuard, TokenGuard
+from headrace.errors import ImplementationError
+from headrace.providers.kit import Page
 from headrace.stream.items import CheckpointWrite, Item, Record
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -120,3 +122,41 @@ async def test_a_reader_that_is_cut_short_stores_no_more() -> None:
     await settle()
     assert reading.cancelled()
     assert store.names in ([], ["0"])
+
+
+@given(st.integers(0, 12), st.integers(1, 12))
+def test_a_page_that_leads_nowhere_is_stored_before_that_is_told(before: int, circle: int) -> None:
+    """Cursors that lead into a circle of any length, after any number of others."""
+
+    async def play() -> None:
+        names: list[str] = []
+
+        async def store(items: Sequence[Item], rows: list[CheckpointWrite]) -> None:
+            names.extend(item.id for item in items if isinstance(item, Record))
+
+        read = [Page([Record("x:y", str(at), b"{}", NOW)], {"at": at + 1}) for at in range(before + circle)]
+        read[-1].next = {"at": before}
+        read.append(read[before])
+        guard = CursorGuard("the list")
+
+        async def follow() -> None:
+            async with Behind(store) as behind:
+                for page in read:
+                    cursor = await guard.follow(page, behind)
+                    await behind.put(page.items, [CheckpointWrite("sweep", "a", {"cursor": cursor})])
+
+        with pytest.raises(ImplementationError, match="never end"):
+            await follow()
+        assert set(names) == {str(at) for at in range(before + circle)}
+
+    asyncio.run(play())
+
+
+@given(st.integers(0, 40), st.integers(1, 40))
+def test_tokens_that_lead_back_are_noticed_within_a_few_turns_and_others_never(before: int, circle: int) -> None:
+    guard = TokenGuard({"at": -1})
+    assert not any(guard.leads_back({"at": at}) for at in range(1000))
+    guard, read = TokenGuard({"at": 0}), 0
+    while not guard.leads_back({"at": read + 1 if read < before else before + (read + 1 - before) % circle}):
+        read += 1
+    assert before + circle - 1 <= read <= 4 * (before + circle)

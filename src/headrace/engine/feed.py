@@ -7,7 +7,7 @@ from headrace.engine.checkpoints import Checkpoints, TokenMark, write
 from headrace.engine.horizons import RETENTION_MARGIN, Gap
 from headrace.engine.intake import Intake, Origin
 from headrace.engine.pace import Priority
-from headrace.engine.paging import Behind
+from headrace.engine.paging import Behind, TokenGuard
 from headrace.engine.schedule import Tempo, last_read, next_interval
 from headrace.engine.session import Session
 from headrace.engine.sources import TokenSource
@@ -82,6 +82,7 @@ class TokenFeed:
         self._interval = next_interval(self._interval, tempo, self._feed.every)
         if session.provider_now() - mark.caught_up > self._feed.retention - RETENTION_MARGIN:
             raise Gap(self.scope, mark.caught_up)
+        guard = TokenGuard(mark.token)
         async with Behind(partial(self._intake.take, origin=ORIGIN)) as behind:
             more, pages = True, 0
             while more:
@@ -95,7 +96,9 @@ class TokenFeed:
                         raise Gap(self.scope, mark.caught_up) from failed
                     raise
                 more = page.more
-                if page.next is None or (more and page.next == mark.token):
+                if page.next is None or (more and guard.leads_back(page.next)):
+                    if page.items:
+                        await behind.put(page.items, ())
                     raise ImplementationError(f"the feed {self._feed.name} must give a new token with each page")
                 mark.token = page.next
                 through = None

@@ -136,6 +136,16 @@ class CursorGuard:
         self._given.add(mark)
         return page.next
 
+    async def follow(self, page: Page, behind: Behind) -> Cursor | None:
+        """The cursor of the next page, as `check` has it. A page that leads nowhere is put by first, without a
+        checkpoint, so that what came with it is kept. Raises ImplementationError, and what `behind` does."""
+        try:
+            return self.check(page)
+        except ImplementationError:
+            if page.items:
+                await behind.put(page.items, ())
+            raise
+
     def restart(self) -> None:
         """The window is read from its start again, or another one begins."""
         self._given.clear()
@@ -148,3 +158,22 @@ class CursorGuard:
         if failed.fault.kind != "restart" or cursor is None or self._restarts > _MOST_RESTARTS:
             raise failed
         self.restart()
+
+
+class TokenGuard:
+    """Notices when the tokens of a feed lead back, in a circle of any length (Brent's method): one that is kept is
+    compared with those that follow, and replaced after one, two, four, … of them. Tokens grow with what a feed watches:
+    so they are neither all kept nor all hashed."""
+
+    def __init__(self, token: Cursor) -> None:
+        self._kept = token
+        self._since, self._turn = 0, 1
+
+    def leads_back(self, token: Cursor) -> bool:
+        """Whether this token, which is the next, came before."""
+        if token == self._kept:
+            return True
+        self._since += 1
+        if self._since == self._turn:
+            self._kept, self._since, self._turn = token, 0, 2 * self._turn
+        return False

@@ -138,7 +138,7 @@ class Slices:
                     guard.revive(cursor, failed)
                     cursor = None
                     continue
-                cursor = guard.check(page)
+                cursor = await guard.follow(page, behind)
                 if cursor is None:
                     last = [*self._with_page(page, tally.take()), self.write(number, mark, remove=True)]
                     await behind.put(page.items, last)

@@ -153,7 +153,7 @@ class Sweep:
                     guard.revive(mark.cursor, failed)
                     mark.cursor = None
                     continue
-                mark.cursor = guard.check(page)
+                mark.cursor = await guard.follow(page, behind)
                 if mark.cursor is None:
                     mark.partitions.pop(0)
                     guard.restart()

@@ -13,7 +13,7 @@ from headrace.engine.session import Session
 from headrace.engine.sources import TimeSource
 from headrace.engine.transport import ReadFailed
 from headrace.engine.windows import halves
-from headrace.providers.kit import Page
+from headrace.providers.kit import Cursor, Page
 from headrace.stream.items import CheckpointWrite
 
 
@@ -59,7 +59,7 @@ async def walk_through(
                 guard.revive(walk.cursor, failed)
                 walk.cursor, walk.read = None, 0
                 continue
-            _move(walk, source, page, guard)
+            _move(walk, source, page, await guard.follow(page, behind), guard)
             await behind.put(page.items, rows(len(page.items)))
             await session.pause(page)
 
@@ -82,9 +82,8 @@ async def _page(session: Session, source: TimeSource, span: Span, walk: Walk, pr
     return await session.read_window(source.scope, source.page, context, span.window, walk.cursor, priority)
 
 
-def _move(walk: Walk, source: TimeSource, page: Page, guard: CursorGuard) -> None:
-    """Take the walk past a page."""
-    cursor = guard.check(page)
+def _move(walk: Walk, source: TimeSource, page: Page, cursor: Cursor | None, guard: CursorGuard) -> None:
+    """Take the walk past a page, to the cursor that follows it."""
     walk.read += len(page.items)
     if source.cap is not None and walk.read >= source.cap and _split(walk, source):
         guard.restart()
