@@ -78,8 +78,11 @@ class Shop:
         self.before: Callable[[Asked], Any] = lambda asked: None
         self.after: Callable[[Asked], Any] = lambda asked: None
         """Awaited between the making of an answer and its sending."""
+        self.numbered = False
+        """Whether a cursor names its listing too, which the request without a cursor has begun."""
         self.under_way = 0
         self._serial = 0
+        self._listings = 0
 
     # ── what happens in the shop ──
 
@@ -166,11 +169,14 @@ class Shop:
 
     def _page(self, things: list[Thing], query: Mapping[str, str], key: Callable[[Thing], Any]) -> web.Response:
         after = query.get("after")
-        if after is not None:
-            at, name = json.loads(after)
+        if after is None:
+            self._listings += self.numbered
+            listing = [self._listings] if self.numbered else []
+        else:
+            at, name, *listing = json.loads(after)
             things = [thing for thing in things if key(thing) < (at, name)]
         page = things[:PAGE]
-        more = json.dumps(key(page[-1])) if len(things) > PAGE else None
+        more = json.dumps([*key(page[-1]), *listing]) if len(things) > PAGE else None
         return _json({"data": page, "next": more})
 
     def count(self, path: str, since: int = 0) -> int:

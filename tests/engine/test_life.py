@@ -1,6 +1,7 @@
 """The copy equals what the provider holds, and stays so, whatever kind of reading leads to it."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -229,20 +230,28 @@ async def test_slices_are_read_side_by_side_and_cover_everything_once(db: Databa
 async def test_a_cursor_that_died_restarts_its_window_only(db: Database) -> None:
     async with open_shop() as shop:
         fill(shop, 80)
-        failed = 0
+        shop.numbered = True
+        died: list[int] = []
 
         def die(asked: Asked) -> web.Response | None:
-            nonlocal failed
-            if asked.path == "/order" and "after" in asked.query and failed < 3:
-                failed += 1
-                return web.json_response({}, status=409)
-            return None
+            """The first listing whose cursor is used has died: its cursors lead nowhere, for ever."""
+            if asked.path != "/order" or "after" not in asked.query:
+                return None
+            listing = json.loads(asked.query["after"])[2]
+            if died and listing not in died:
+                return None
+            died.append(listing)
+            return web.json_response({}, status=409)
 
         shop.fail = die
         async with holding(db, shop, ["order"]) as held:
             await held.start()
             await held.read_to_the_end()
-            assert failed == 3
+            asked = [one for one in shop.asked if one.path == "/order"]
+            [refused] = [one.query for one in asked if one.status == 409]
+            window = {bound: value for bound, value in refused.items() if bound != "after"}
+            assert [one.query for one in asked].count(window) == 1
+            assert [one.query for one in asked].count({}) == 1
             assert await held.copies(shop, ["order"])
 
 

@@ -52,6 +52,22 @@ OF_THE_REST = (
         asked=("../engine/test_walking.py",),
     ),
     Mutant(
+        "dead-cursor-kept",
+        "a page cursor that died restarts its window",
+        "../engine/slices.py",
+        "                    cursor = None\n                    continue",
+        "                    continue",
+        asked=("../engine/test_life.py::test_a_cursor_that_died_restarts_its_window_only",),
+    ),
+    Mutant(
+        "dead-cursor-of-changes-kept",
+        "a page cursor that died restarts its window",
+        "../engine/walking.py",
+        "                guard.revive(walk.cursor, failed)\n                walk.cursor, walk.read = None, 0",
+        "                guard.revive(walk.cursor, failed)",
+        asked=("../engine/test_walking.py",),
+    ),
+    Mutant(
         "too-large-untold",
         "an answer that is too large is asked for in smaller pages",
         "../engine/transport.py",
