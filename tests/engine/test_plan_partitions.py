@@ -65,6 +65,8 @@ async def test_more_partitions_than_may_be_counted_are_judged_by_the_last_backfi
             await held.start()
             await held.found()
             await held.read_to_the_end()
+            await held.stop()
+            warehouse.asked.clear()
             planned = await told(held)
             assert (planned.requests, planned.exact) == (pages, False)
             assert not [path for path, _ in warehouse.asked if path.endswith("/count")]

@@ -1,9 +1,11 @@
 """Backfill: everything that a collection holds, resumable in the middle, while changes are read beside it."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from headrace.engine import expected
 from headrace.engine.checkpoints import BackfillMark, Checkpoints, SliceMark, backfill_mark, slice_numbers, write
 from headrace.engine.ingest import Load
 from headrace.engine.intake import Intake
@@ -40,11 +42,13 @@ class Backfill:
         self._riders = {rider: BackfillMark() for rider in riders}
         self._marks: dict[int, SliceMark] = {}
         self._stale: list[int] = []
-        reads = session.access.provider.reads(self.collections)
+        self._reads = session.access.provider.reads(self.collections)
         self._slices = Slices(
-            session, intake, self.scope, self._source, reads, self._marks, self._with_page, self._next_number
+            session, intake, self.scope, self._source, self._reads, self._marks, self._with_page, self._next_number
         )
-
+        self._uncounted: list[str | None] = []
+        self._more = asyncio.Event()
+        self._whole = False
         self.reload(checkpoints)
 
     def reload(self, checkpoints: Checkpoints) -> None:
@@ -67,7 +71,13 @@ class Backfill:
         """Read to the end. Raises ReadFailed, Stopped, Fenced; what was stored until then need not be read again."""
         if self.mark.state == "due":
             await self._begin()
-        await self._slices.run()
+        self._whole = self._told_by_pages()
+        counting = asyncio.create_task(self._count())
+        try:
+            await self._slices.run()
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
         await self._close()
 
     async def _begin(self) -> None:
@@ -87,6 +97,26 @@ class Backfill:
         rows = self._writes(started_at=session.now())
         rows[0].requests = tally.take()
         await session.note(*rows, *slices)
+        if self._source.id == self.scope and expected.may_count(self._source, partitions):
+            self._uncounted = partitions
+            self._more.clear()
+
+    async def _count(self) -> None:
+        """Ask how much there is in all, once it has shown that it is more than a page and the pages do not tell."""
+        if not self._uncounted:
+            return
+        await self._more.wait()
+        window, partitions = self.mark.window, self._uncounted
+        records = await expected.count(self._session, self._source, self._reads, window, partitions)
+        self._uncounted = []
+        if records is not None:
+            await self._session.note(write("backfill", self.scope, self.mark, self.scope, expected=records))
+
+    def _told_by_pages(self) -> bool:
+        """Whether the total that a page tells is the backfill's: not that of one partition or slice of several, nor of
+        the parents in whose listing its records come."""
+        windows = [mark.window for mark in self._marks.values()]
+        return self._source.id == self.scope and self._source.partitions is None and windows == [self.mark.window]
 
     def _window(self) -> Window:
         """What is asked for: not what the age limit leaves out, where the provider can filter by the time that tells a
@@ -120,7 +150,12 @@ class Backfill:
     def _with_page(self, page: Page, requests: int) -> list[CheckpointWrite]:
         """These rows with what a page adds to their counts."""
         rows = self._writes()
-        rows[0].pages, rows[0].requests, rows[0].expected = 1, requests, page.expected
+        rows[0].pages, rows[0].requests = 1, requests
+        if self._whole:
+            rows[0].expected = page.expected
+        if rows[0].expected is None and (page.next is not None or len(self._marks) > 1):
+            self._more.set()
+        self._whole = self._whole and self._told_by_pages()
         for row in rows:
             row.records = sum(isinstance(item, Record) and item.collection == row.scope for item in page.items)
         return rows

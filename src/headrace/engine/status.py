@@ -135,7 +135,7 @@ async def collections(conn: Conn, sync: Sync, provider: Provider, now: datetime)
                 "pages_read": backfill.pages if backfill is not None else 0,
                 "records_read": backfill.records if backfill is not None else 0,
                 "expected": backfill.expected if backfill is not None else None,
-                "eta_seconds": _eta(reach, backfill, now),
+                "eta_seconds": _eta(reach, checkpoints.get(("backfill", reach.backfill.along or key)), now),
                 "backfill_completed_at": _iso(reach.completed_at),
                 "last_success_at": _iso(max(filter(None, (row.last_success_at for row in reach.rows)), default=None)),
                 "settled_through": _iso(reach.settled_through),
@@ -183,6 +183,8 @@ def _phase(reach: Reach) -> str:
 
 
 def _eta(reach: Reach, backfill: Checkpoint | None, now: datetime) -> int | None:
+    """Seconds until everything is read, at the speed so far of `backfill`: the collection's, or of the one in whose
+    listing its records come."""
     if backfill is None or reach.backfill.state != "reading" or not backfill.expected or not backfill.records:
         return None
     if backfill.started_at is None or now <= backfill.started_at:
