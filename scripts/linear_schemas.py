@@ -137,8 +137,9 @@ def schema_of(schema: GraphQLSchema, listed: Type) -> Schema:
 
 def node_of(schema: GraphQLSchema, listed: Type) -> GraphQLObjectType:
     assert schema.query_type is not None
-    connection = get_named_type(schema.query_type.fields[listed.field].type)
-    node = get_named_type(connection.fields["nodes"].type)  # type: ignore[union-attr]
+    node = get_named_type(schema.query_type.fields[listed.field].type)
+    if not listed.whole:
+        node = get_named_type(node.fields["nodes"].type)  # type: ignore[union-attr]
     assert isinstance(node, GraphQLObjectType)
     return node
 
@@ -150,26 +151,35 @@ def server_schema(schema: GraphQLSchema, schemas: dict[str, Schema]) -> str:
     lists, singles, types = [], [], []
     for listed in TYPES:
         node = nodes[listed.name]
-        arguments = "first: Int, after: String, includeArchived: Boolean, orderBy: PaginationOrderBy"
-        if "filter" in schema.query_type.fields[listed.field].args and listed.filtered:
-            arguments += ", filter: TimeFilter"
-        if listed.disabled:
-            arguments += ", includeDisabled: Boolean"
-        lists.append(f"  {listed.field}({arguments}): {node.name}Connection!")
+        if listed.single:
+            lists.append(f"  {listed.field}: {node.name}!")
+        elif listed.whole:
+            lists.append(f"  {listed.field}: [{node.name}!]!")
+        else:
+            lists.append(f"  {listed.field}({arguments(schema, listed)}): {node.name}Connection!")
+            types.append(f"type {node.name}Connection {{\n  nodes: [{node.name}!]!\n  pageInfo: PageInfo!\n}}")
         if listed.one is not None:
             singles.append(f"  {listed.one}(id: String!): {node.name}!")
         types += definitions(node, schemas[listed.name])
-        types.append(f"type {node.name}Connection {{\n  nodes: [{node.name}!]!\n  pageInfo: PageInfo!\n}}")
     return (
         "\n\n".join(
             [
                 HEAD,
-                "type Query {\n  organization: Organization!\n" + "\n".join([*lists, *singles]) + "\n}",
+                "type Query {\n" + "\n".join([*lists, *singles]) + "\n}",
                 *dict.fromkeys(types),
             ]
         )
         + "\n"
     )
+
+
+def arguments(schema: GraphQLSchema, listed: Type) -> str:
+    """The arguments of a connection."""
+    assert schema.query_type is not None
+    made = "first: Int, after: String, includeArchived: Boolean, orderBy: PaginationOrderBy"
+    if "filter" in schema.query_type.fields[listed.field].args and listed.filtered:
+        made += ", filter: TimeFilter"
+    return made + (", includeDisabled: Boolean" if listed.disabled else "")
 
 
 def definitions(kind: Any, schema: Schema) -> list[str]:
@@ -248,12 +258,6 @@ type PageInfo {
 
 type Reference {
   id: String!
-}
-
-type Organization {
-  id: String!
-  name: String!
-  urlKey: String!
 }'''
 
 

@@ -156,6 +156,29 @@ def test_a_field_without_which_nothing_can_be_read_is_an_error() -> None:
         page("issue", EVERYTHING, None, refused)
 
 
+def test_an_object_is_fetched_without_the_fields_that_the_server_does_not_know() -> None:
+    issue = LINEAR.collection("linear:issue")
+    assert issue is not None
+    assert issue.fetch is not None
+    said = [{"message": 'Cannot query field "messageUrl" on type "ExternalEntitySlackMetadata".'}]
+    found = Response(200, b'{"data":{"issue":{"id":"x"}}}', NOW)
+    waiting = iter([Response(400, orjson.dumps({"errors": said}), NOW), found])
+    read, asked = drive(issue.fetch.page(CTX, "x", None), lambda request: next(waiting))
+    assert ids(read) == ["x"]
+    first, second = (orjson.loads(request.body or b"")["query"] for request in asked)
+    assert second == first.replace(" messageUrl", "")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"data":null}', b'{"data":{"organization":null}}', b"{}", b'{"data":{"templates":null}}']
+)
+@pytest.mark.parametrize("name", ["organization", "template"])
+def test_an_answer_without_what_was_asked_for_whole_is_no_answer(name: str, body: bytes) -> None:
+    with pytest.raises(Faulted) as raised:
+        page(name, EVERYTHING, None, Response(200, body, NOW), changes=False)
+    assert raised.value.fault.kind == "transient"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -8,7 +8,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "providers" / "linear.md").read_tex
 
 
 def row(listed: Type) -> str:
-    changes = "`updatedAt` filter" if listed.filtered else "newest first, to the last one read"
+    unfiltered = "in one answer, each time" if listed.whole else "newest first, to the last one read"
+    changes = "`updatedAt` filter" if listed.filtered else unfiltered
     deletes = "never" if listed.kept else "trash at once, purge when compared" if listed.trashed else "when compared"
     compared = "1 d" if listed.trashed or listed.kept else "6 h"
     volatile = ", ".join(f"`{field}`" for field in listed.volatile)

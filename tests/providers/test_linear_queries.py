@@ -16,7 +16,7 @@ from graphql import (
     validate,
 )
 
-from headrace.providers.linear.reading import SIZE, list_text, one_text
+from headrace.providers.linear.reading import SIZE, list_text, one_text, whole_text
 from headrace.providers.linear.schemas import points, read
 from headrace.providers.linear.types import TYPES, Type
 
@@ -35,6 +35,7 @@ def schema() -> GraphQLSchema:
 @pytest.mark.parametrize("listed", TYPES, ids=lambda each: each.name)
 def test_each_query_is_valid(schema: GraphQLSchema, listed: Type) -> None:
     texts = [list_text(listed, "createdAt", windowed=False), list_text(listed, "updatedAt", windowed=listed.filtered)]
+    texts = [whole_text(listed)] if listed.whole else texts
     for text in [*texts, *([one_text(listed)] if listed.one else [])]:
         assert validate(schema, parse(text)) == []
 
@@ -69,14 +70,16 @@ def test_every_field_is_read_but_those_that_are_left_out_with_a_reason(schema: G
 LEFT_OUT = {
     *("bodyData", "documentContent", "favorite", "viewPreferencesValues"),
     *("integrationsSettings", "securitySettings", "scimGroupName", "scimManaged", "secret"),
+    *("authSettings", "ipRestrictions", "subscription"),
 }
 """The texts are there in another form; what is the reader's own; what is an administrator's; a secret."""
 
 
 def fields(schema: GraphQLSchema, listed: Type) -> dict[str, GraphQLField]:
     assert schema.query_type is not None
-    connection = get_named_type(schema.query_type.fields[listed.field].type)
-    node = get_named_type(connection.fields["nodes"].type)  # type: ignore[union-attr]
+    node = get_named_type(schema.query_type.fields[listed.field].type)
+    if not listed.whole:
+        node = get_named_type(node.fields["nodes"].type)  # type: ignore[union-attr]
     assert isinstance(node, GraphQLObjectType)
     return node.fields
 
@@ -85,23 +88,57 @@ def asked(listed: Type) -> list[str]:
     return list(read(listed.name)["properties"])
 
 
+def is_hidden(field: GraphQLField) -> bool:
+    """Whether Linear marks it as internal, deprecated, or not ready."""
+    text = (field.description or "").upper()
+    return bool(field.deprecation_reason) or any(mark in text for mark in ("[INTERNAL]", "[ALPHA]", "[DEPRECATED]"))
+
+
 def is_plain(field: GraphQLField) -> bool:
     """Neither internal nor deprecated, and no list of objects that are a collection of their own."""
-    text, kind = (field.description or "").upper(), get_named_type(field.type)
+    kind = get_named_type(field.type)
     several = "[" in str(field.type) and "Node" in {each.name for each in getattr(kind, "interfaces", ())}
     needs = any(isinstance(argument.type, GraphQLNonNull) for argument in field.args.values())
-    hidden = field.deprecation_reason or "[INTERNAL]" in text or "[ALPHA]" in text
-    return not (hidden or needs or several or kind.name.endswith("Connection"))
+    return not (is_hidden(field) or needs or several or kind.name.endswith("Connection"))
 
 
-def test_every_connection_is_a_collection_but_searches_and_inboxes(schema: GraphQLSchema) -> None:
+NOT_READ = {
+    "a search, or an answer that is made for a question": {
+        *("attachmentsForURL", "issueSearch", "issueFigmaFileKeySearch", "issueVcsBranchSearch", "releaseSearch"),
+        *("searchDocuments", "searchIssues", "searchProjects", "semanticSearch", "templatesForIntegration"),
+        *("initiativeFilterSuggestion", "issueFilterSuggestion", "projectFilterSuggestion"),
+        *("issueRepositorySuggestions", "issueTitleSuggestionFromCustomerRequest", "attachmentIssue"),
+        *("slaConfigurations", "documentContentHistory", "entityExternalLink", "integrationsSettings"),
+        *("emailIntakeAddress", "organizationInviteDetails", "organizationExists", "applicationInfo"),
+    },
+    "the reader's own": {
+        *("administrableTeams", "notification", "notifications", "notificationSubscription"),
+        *("notificationSubscriptions", "authenticationSessions", "availableUsers", "userSettings", "viewer"),
+        *("pushSubscriptionTest", "rateLimitStatus", "customViewHasSubscribers"),
+    },
+    "of the administration of sessions and checks": {
+        *("userSessions", "ssoUrlFromEmail", "verifyGitHubEnterpriseServerInstallation", "integrationHasScopes"),
+        *("issueImportCheckCSV", "issueImportCheckSync", "issueImportJqlCheck"),
+    },
+    "a part of what a collection has": {"archivedIntegrations"},
+    "with an access key of its own": {
+        *("latestReleaseByAccessKey", "recentReleasesByAccessKey", "releasePipelineByAccessKey"),
+    },
+    "the same in every workspace": {"_dummy", "auditEntryTypes", "issuePriorityValues"},
+}
+"""Of the query root what is no collection, by the reason that docs/providers/linear.md gives."""
+
+
+def test_whatever_can_be_asked_for_is_a_collection_or_is_not_read_for_a_reason(schema: GraphQLSchema) -> None:
     assert schema.query_type is not None
-    listed = {name for name, field in schema.query_type.fields.items() if str(field.type).endswith("Connection!")}
-    left_out = {
-        *("administrableTeams", "attachmentsForURL", "issueSearch", "issueFigmaFileKeySearch"),
-        *("notifications", "notificationSubscriptions"),
-    }
-    assert listed - {each.field for each in TYPES} == left_out
+    offered = {name for name, field in schema.query_type.fields.items() if not is_hidden(field)}
+    read_by_field = {field for each in TYPES for field in (each.field, each.one) if field}
+    reasons = set().union(*NOT_READ.values())
+    assert len(reasons) == sum(map(len, NOT_READ.values()))
+    assert offered - read_by_field == {name for name in reasons if not is_hidden(schema.query_type.fields[name])}
+    assert not reasons & read_by_field
+    page = (Path(__file__).parents[2] / "docs" / "providers" / "linear.md").read_text()
+    assert [name for name in reasons - {"_dummy"} if f"`{name}`" not in page] == []
 
 
 def test_the_packaged_schemas_are_what_the_script_makes_of_linears(schema: GraphQLSchema) -> None:

@@ -152,8 +152,8 @@ class TypedLinear(ProviderServer):
                 self._single |= {(node.name, each["id"]): each for each in self.held[name]}
                 self._root[name] = partial(self._listed, name, kind.name.endswith("Connection"))
             elif isinstance(kind, GraphQLObjectType):
-                known = "id" in field.args
-                self._root[name] = partial(self._one, kind.name) if known else partial(self._own, values.node(kind, 0))
+                self.held[name] = [values.node(kind, 0)] if not field.args else []
+                self._root[name] = partial(self._one, kind.name) if field.args else partial(self._own, name)
 
     def answer(self, call: Call) -> Reply:
         told = orjson.loads(call.body)
@@ -167,9 +167,9 @@ class TypedLinear(ProviderServer):
     def refusal(self, kind: Any, call: Call, fault: Any = None, reason: str = "") -> Reply:
         return answers.server_error(500)
 
-    def _own(self, held: Json, info: object) -> Json:
+    def _own(self, name: str, info: object) -> Json:
         """What there is one of, as the workspace."""
-        return held
+        return self.held[name][0]
 
     def _one(self, kind: str, info: object, id: str, **asked: Any) -> Json:  # noqa: A002 - the argument's name
         if (kind, id) not in self._single:

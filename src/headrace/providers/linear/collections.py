@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from headrace.providers.kit import Canon, ChangedSince, Collection, Listing
-from headrace.providers.linear.reading import one, paged
+from headrace.providers.linear.reading import one, paged, whole
 from headrace.providers.linear.schemas import schema_of
 from headrace.providers.linear.types import TYPES, Type
 
@@ -11,11 +11,15 @@ DAY = timedelta(days=1)
 
 
 def _collection(listed: Type) -> Collection:
-    changes = paged(listed, "updatedAt", windowed=listed.filtered)
+    if listed.whole:
+        everything, changes = whole(listed, windowed=False), whole(listed, windowed=True)
+    else:
+        everything = paged(listed, "createdAt", windowed=False)
+        changes = paged(listed, "updatedAt", windowed=listed.filtered)
     return Collection(
         id=listed.collection,
         name=listed.name,
-        listing=Listing(paged(listed, "createdAt", windowed=False), order="newest_first"),
+        listing=Listing(everything, order="unknown" if listed.whole else "newest_first"),
         changes=(ChangedSince(changes, resolution=timedelta(milliseconds=1)),),
         deletes="never" if listed.kept else "flag" if listed.trashed else "sweep",
         fetch=one(listed),

@@ -6,7 +6,7 @@ other direction. Sources: https://linear.app/developers/pagination, https://line
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -27,7 +27,7 @@ from headrace.providers.kit import (
     Window,
 )
 from headrace.providers.kit.pagers import connection, stuck
-from headrace.providers.kit.rows import Body, Picker, Raw, Reader, decoded
+from headrace.providers.kit.rows import Body, Picker, Raw, Reader, decoded, unreadable
 from headrace.providers.linear.access import COMPLEXITY, fault, query
 from headrace.providers.linear.schemas import points, selection
 from headrace.providers.linear.types import Type
@@ -54,9 +54,14 @@ def list_text(listed: Type, order: Order, *, windowed: bool, without: Collection
     return f"query({variables}){{{listed.field}({given}){{{body}}}}}"
 
 
-def one_text(listed: Type) -> str:
+def whole_text(listed: Type, without: Collection[str] = ()) -> str:
+    """The query of what is no connection: all in one answer."""
+    return f"query{{{listed.field}{{{selection(listed.name, frozenset(without))}}}}}"
+
+
+def one_text(listed: Type, without: Collection[str] = ()) -> str:
     """The query of a single object."""
-    return f"query($id:String!){{{listed.one}(id:$id){{{selection(listed.name)}}}}}"
+    return f"query($id:String!){{{listed.one}(id:$id){{{selection(listed.name, frozenset(without))}}}}}"
 
 
 _OPEN = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
@@ -88,16 +93,14 @@ def paged(listed: Type, order: Order, *, windowed: bool) -> PageFunction:
 
     def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         without: list[str] = [] if cursor is None else list(cursor.get("without", []))
-        cost = SIZE * points(listed.name)
-        while True:
+
+        def ask(without: Collection[str]) -> Request:
             text = list_text(listed, order, windowed=windowed, without=without)
+            cost = SIZE * points(listed.name)
             begin = query(text, _bounds(window) if windowed else {}, limit_class=COMPLEXITY, cost=cost)
-            request = pager.first(begin) if cursor is None else pager.next(begin, cursor)
-            response = yield _send(request)
-            strange = [name for name in _unknown(response) if name not in without and name in text]
-            if not strange:
-                break
-            without += strange
+            return pager.first(begin) if cursor is None else pager.next(begin, cursor)
+
+        request, response = yield from _answered(ask, without)
         _check(response, cursor)
         answer = decoded(lambda: body.read(response))
         if answer.told["more"] is None:
@@ -124,6 +127,22 @@ _UNKNOWN = re.compile(r'(?:Cannot query field|Unknown argument) "(\w+)"')
 _NEEDED = frozenset({"id", "nodes", "pageInfo", "filter", "first", "after"})
 
 
+def _answered(
+    ask: Callable[[Collection[str]], Request], without: list[str]
+) -> Generator[Request, Response, tuple[Request, Response]]:
+    """The answer to a query, and the request: asked again without the fields and arguments that the server does not
+    know, which are added to `without`."""
+    while True:
+        request = ask(without)
+        response = yield _send(request)
+        strange = [
+            name for name in _unknown(response) if name not in without and name.encode() in (request.body or b"")
+        ]
+        if not strange:
+            return request, response
+        without += strange
+
+
 def _unknown(response: Response) -> list[str]:
     """What an answer says that the schema does not have: Linear has taken it away, or this is another server. Such
     fields are left out, so that the others go on."""
@@ -141,6 +160,30 @@ def _check(response: Response, cursor: Cursor | None) -> None:
     if cursor is not None and found.kind in ("gone", "bad"):
         raise Faulted(Fault("restart", found.message))
     raise Faulted(found)
+
+
+def whole(listed: Type, *, windowed: bool) -> PageFunction:
+    """What Linear gives in one answer: a list that is no connection, or the one object that there is. It is read whole
+    for changes too, and of these the window's are told."""
+    body, reader, pick = Body(f"data.{listed.field}"), _reader(listed), Picker(data=("data", dict[str, Raw]))
+
+    def page(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
+        def ask(without: Collection[str]) -> Request:
+            return query(whole_text(listed, without), limit_class=COMPLEXITY, cost=SIZE * points(listed.name))
+
+        _, response = yield from _answered(ask, [])
+        _check(response, cursor)
+        if listed.single:
+            found = (decoded(lambda: pick(response.body))[0] or {}).get(listed.field)
+            if found is None or bytes(found) == b"null":
+                raise unreadable(f"it has no {listed.field}")
+            rows = [found]
+        else:
+            rows = body.read(response).rows
+        records = [reader(row, response.sent_at) for row in rows]
+        return Page([record for record in records if not windowed or _within(record.updated, window)])
+
+    return page
 
 
 def _within(moment: datetime | None, window: Window) -> bool:
@@ -162,8 +205,10 @@ def one(listed: Type) -> Fetch | None:
     reader, pick = _reader(listed), Picker(data=("data", dict[str, Raw]))
 
     def page(ctx: Context, key: str, parent: str | None) -> Steps:
-        request = query(one_text(listed), {"id": key}, limit_class=COMPLEXITY, cost=points(listed.name))
-        response = yield _send(request)
+        def ask(without: Collection[str]) -> Request:
+            return query(one_text(listed, without), {"id": key}, limit_class=COMPLEXITY, cost=points(listed.name))
+
+        _, response = yield from _answered(ask, [])
         found = fault(response)
         if found is not None and found.kind != "gone":
             raise Faulted(found)

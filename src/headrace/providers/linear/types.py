@@ -1,4 +1,5 @@
-"""What Linear lists: every connection of its schema that is not the reader's own inbox or a search.
+"""What Linear lists: every connection of its schema that is not the reader's own inbox or a search, and what it gives
+in one answer.
 
 Source: the GraphQL schema of @linear/sdk (packages/sdk/src/schema.graphql of github.com/linear/linear).
 """
@@ -12,7 +13,9 @@ class Type:
 
     `field` is the connection in the query root, `one` the field of a single object by id. `filtered`: the connection
     takes `filter.updatedAt`. `trashed`: what is deleted goes to the trash first, with a flag. `disabled`: it takes
-    `includeDisabled`. `volatile` are fields that change with the hour, or with who reads.
+    `includeDisabled`. `kept`: it is never deleted. `whole`: it is no connection, and comes in one answer, a list or,
+    where it is `single`, the one object that there is. `volatile` are fields that change with the hour, with who reads,
+    or with what is counted.
     """
 
     name: str
@@ -22,6 +25,8 @@ class Type:
     trashed: bool = False
     disabled: bool = False
     kept: bool = False
+    whole: bool = False
+    single: bool = False
     volatile: tuple[str, ...] = ()
 
     @property
@@ -34,6 +39,15 @@ def _unfiltered(name: str, field: str, one: str | None = None) -> Type:
 
 
 TYPES: tuple[Type, ...] = (
+    Type(
+        "organization",
+        "organization",
+        whole=True,
+        single=True,
+        filtered=False,
+        kept=True,
+        volatile=("createdIssueCount", "customerCount", "periodUploadVolume", "userCount"),
+    ),
     Type("issue", "issues", "issue", trashed=True),
     Type("comment", "comments", "comment"),
     Type("project", "projects", "project", trashed=True),
@@ -80,5 +94,6 @@ TYPES: tuple[Type, ...] = (
     _unfiltered("time_schedule", "timeSchedules", "timeSchedule"),
     _unfiltered("triage_responsibility", "triageResponsibilities", "triageResponsibility"),
     _unfiltered("webhook", "webhooks", "webhook"),
+    Type("template", "templates", "template", filtered=False, whole=True),
     Type("audit_entry", "auditEntries", kept=True),
 )

@@ -21,14 +21,14 @@ class Mutator(mutator.Mutator):
         for _ in range(_TRIES):
             name = self.dice.choices(self._names, self._weights)[0]
             roll = self.dice.random()
-            if roll < 0.4:
+            if roll < 0.4 and not KINDS[name].single:
                 self._world.create(name)
                 return
             keys = list(self._world.things[name])
             if not keys:
                 continue
             key = self.dice.choice(keys)
-            if roll < 0.8:
+            if roll < 0.8 or KINDS[name].single:
                 self._world.update(name, key, archivedAt=None)
             elif roll < 0.9 or KINDS[name].kept or KINDS[name].trashed:
                 self._world.archive(name, key, trashed=True)

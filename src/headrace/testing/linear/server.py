@@ -35,7 +35,8 @@ with its own last row · `unknown_field` the field `field` (default `description
 
 
 class LinearServer(ProviderServer):
-    """`records` is the number of objects in all, or of each collection by name (`issue`, `comment`, …). `world` is what
+    """`records` is the number of objects beside the workspace itself, or of each collection by name (`issue`,
+    `comment`, …). `world` is what
     there is. `schema` is the GraphQL schema on which queries are executed, in place of the part that is listed here:
     what the world does not hold of it is null, or the least that its type allows. Keys that begin with `lin_api_`
     open it, and as bearer those that begin with `lin_oauth_`.
@@ -146,11 +147,9 @@ class LinearServer(ProviderServer):
         return Reply.json({"data": found.data})
 
     def _root(self, call: Call) -> dict[str, Any]:
-        root: dict[str, Any] = {
-            "organization": {"id": self.world.id, "name": "The Mill", "urlKey": "the-mill"},
-        }
+        root: dict[str, Any] = {}
         for name, listed in KINDS.items():
-            root[listed.field] = partial(self._connection, name, call)
+            root[listed.field] = partial(self._whole if listed.whole else self._connection, name, call)
             if listed.one is not None:
                 root[listed.one] = partial(self._single, name)
         return root
@@ -165,6 +164,13 @@ class LinearServer(ProviderServer):
         if found is None:
             raise GraphQLError(f"Entity not found: {name}", extensions={"code": "INPUT_ERROR"})
         return found
+
+    def _whole(self, name: str, call: Call, info: object) -> Any:
+        """What is no connection: all of it, or the one object that there is."""
+        found = [thing.data for thing in self.world.things[name].values()]
+        if KINDS[name].single:
+            return found[0]
+        return [] if self.faults.strikes("hidden", call.path) else found
 
     def _connection(
         self,

@@ -32,8 +32,8 @@ class Thing:
 
 
 class World:
-    """One workspace. `now` gives Unix seconds by the provider's clock. Times grow with every change, by a millisecond
-    at the least, as the server's own do."""
+    """One workspace, whose own object has the id `id`. `now` gives Unix seconds by the provider's clock. Times grow
+    with every change, by a millisecond at the least, as the server's own do."""
 
     def __init__(self, now: Callable[[], float], seed: int) -> None:
         self._now = now
@@ -41,8 +41,8 @@ class World:
         self._last = 0.0
         self._made = 0
         self.changes = 0
-        self.id = self._id()
         self.things: dict[str, dict[str, Thing]] = {name: {} for name in KINDS}
+        self.id = self.create("organization", at=now(), name="The Mill", urlKey="the-mill")
 
     def create(self, name: str, /, at: float | None = None, **fields: Any) -> str:
         """Make an object; its id. References are to objects that may not be there, as references into what the reader
@@ -125,7 +125,7 @@ def _spread(records: int) -> dict[str, int]:
     """A third are issues, a quarter comments; the rest is shared evenly."""
     counts = dict.fromkeys(KINDS, 0)
     counts["issue"], counts["comment"] = records // 3, records // 4
-    others = [name for name in KINDS if name not in ("issue", "comment")]
+    others = [name for name, kind in KINDS.items() if name not in ("issue", "comment") and not kind.single]
     for number in range(records - counts["issue"] - counts["comment"]):
         counts[others[number % len(others)]] += 1
     return counts
