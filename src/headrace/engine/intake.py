@@ -22,10 +22,10 @@ from headrace.engine.unfit import as_sent, why_unfit, why_unnamed
 from headrace.providers.kit import Collection
 from headrace.stream.fence import fenced
 from headrace.stream.incoming import identify
-from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record
+from headrace.stream.items import NO_SLACK, CheckpointWrite, ChildSet, Delete, Item, Mention, Record, Unread
 
 SQL = load(__package__, "intake.sql")
-HASHES, SEE = SQL.hashes, SQL.see
+HASHES, SEE, SEE_CHILDREN = SQL.hashes, SQL.see, SQL.see_children
 
 
 DOUBT = timedelta(seconds=3)
@@ -65,6 +65,7 @@ class Sorted:
     aged: list[Record] = field(default_factory=list)
     unfit: list[tuple[Record | Mention, str]] = field(default_factory=list)
     """Records that cannot be stored, or asked for, and why."""
+    unread: list[Unread] = field(default_factory=list)
 
     def add(self, more: "Sorted") -> None:
         self.records += more.records
@@ -74,6 +75,7 @@ class Sorted:
         self.parents += more.parents
         self.aged += more.aged
         self.unfit += more.unfit
+        self.unread += more.unread
 
 
 class Intake:
@@ -159,6 +161,10 @@ class Intake:
             await self.fetcher.set_aside(item.collection, "record", item.id, item.parent, reason)
         if origin.sweep is not None and page.unfit:
             await self._see(origin.sweep, [item for item, _ in page.unfit if isinstance(item, Record)])
+        for family in page.unread:
+            await self.fetcher.set_aside(family.collection, "children", family.parent, None, family.reason)
+            if origin.sweep is not None:
+                await self._see_children(origin.sweep, family)
 
     def _sort(self, items: Iterable[Item], origin: Origin) -> Sorted:
         session = self._session
@@ -168,6 +174,10 @@ class Intake:
         for item in items:
             if isinstance(item, Mention):
                 self._sort_mention(item, page)
+                continue
+            if isinstance(item, Unread):
+                if item.collection in wanted:
+                    page.unread.append(item)
                 continue
             if item.slack:
                 item.slack = _bounded(item, received)
@@ -266,6 +276,13 @@ class Intake:
         ids = [each.record_id for each in identify(fence.sync_id, records)]
         async with fenced(self._session.services.db, fence) as conn:
             await conn.execute(SEE, fence.stream_id, sweep_id, ids, fence.sync_id)
+
+    async def _see_children(self, sweep_id: UUID, family: Unread) -> None:
+        """What is held of children that could not be read is not missed. Raises Fenced."""
+        fence = self._session.fence
+        key = (fence.stream_id, sweep_id, fence.sync_id, family.collection, family.parent)
+        async with fenced(self._session.services.db, fence) as conn:
+            await conn.execute(SEE_CHILDREN, *key)
 
 
 def _bounded(item: Record | Delete | ChildSet, received: datetime) -> timedelta:

@@ -10,6 +10,13 @@ select stream_id, $2, record_id from records
 where stream_id = $1 and record_id = any ($3::uuid[]) and sync_id = $4
 on conflict do nothing
 
+-- name: see_children
+-- Mark the held children of a parent as seen by a sweep.
+insert into sweep_seen (stream_id, sweep_id, record_id)
+select stream_id, $2, record_id from records
+where stream_id = $1 and sync_id = $3 and collection_id = $4 and parent_id = $5
+on conflict do nothing
+
 -- name: set_aside
 -- A record, or the children of one parent, that could not be read: tried again after a minute, then twice as long each
 -- time, up to a day: the moments are given as $9, since the data plane computes with no time zone. Returns when.

@@ -75,7 +75,17 @@ class ChildSet:
     slack: timedelta = NO_SLACK
 
 
-Item = Record | Delete | Mention | ChildSet
+@dataclass(slots=True)
+class Unread:
+    """The children of one parent could not be read where those of others were, for this `reason`: they are set aside
+    and tried again by themselves, and none of them that is held is taken for gone."""
+
+    collection: str
+    parent: str
+    reason: str
+
+
+Item = Record | Delete | Mention | ChildSet | Unread
 
 
 @dataclass(frozen=True, slots=True)

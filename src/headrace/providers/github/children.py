@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace.http import Request, Response
-from headrace.providers.github.lists import SECOND, Rowed, begin_at, following
+from headrace.providers.github.access import fault
+from headrace.providers.github.lists import REFUSALS, SECOND, Rowed, begin_at, following
 from headrace.providers.github.places import CORE, get
 from headrace.providers.github.schemas import schema_of
 from headrace.providers.github.standing import at
@@ -16,6 +17,7 @@ from headrace.providers.kit import (
     Collection,
     Context,
     Cursor,
+    Faulted,
     Item,
     Listing,
     Page,
@@ -23,11 +25,14 @@ from headrace.providers.kit import (
     Record,
     Rows,
     Steps,
+    Unread,
     Window,
 )
 from headrace.providers.kit.rows import Body, Path, Raw, Reader, decoded
 from headrace.providers.kit.trail import Trail
 
+_OF_ONE = ("permission", "gone", "config")
+"""Faults of one parent alone."""
 REQUESTS = 25
 """The most lists of children that one page reads."""
 
@@ -68,11 +73,15 @@ class Below:
         )
 
     def _page(self, ctx: Context, parent: Raw | bytes, cursor: Cursor | None) -> Generator[Request, Response, Rows]:
-        """One page of one parent's children; `gone` where there is no such parent."""
+        """One page of one parent's children; `gone` where there is no such parent. Raises Faulted where they may not
+        be read."""
         asked = begin_at(get(self.at(parent) + self.path, *self.query), cursor)
-        response = yield replace(asked, accept=(404, 410))
-        if response.status >= 300:
+        response = yield replace(asked, accept=REFUSALS)
+        if response.status in (404, 410):
             return Rows([], response.sent_at, gone=True)
+        refusal = fault(response)
+        if refusal is not None:
+            raise Faulted(refusal)
         body = Body(self.rows)
         rows = decoded(lambda: body.read(response).rows)
         return Rows(rows, response.sent_at, following(ctx, asked, response, len(rows), cursor, numbered=self.numbered))
@@ -91,26 +100,46 @@ class Below:
 
     def _along(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         """The listing: along that of the parents. It goes on at the parent, and at the page of its children, where the
-        page before stopped; if that parent has gone meanwhile, the parents' page is begun anew."""
+        page before stopped; if that parent has gone meanwhile, the parents' page is begun anew.
+
+        A parent whose children are refused is told as such, and the others are read: 409 comes of a repository without
+        a commit, 451 of what was taken down, 403 of what may not be seen. Where 403 comes of every one, a permission is
+        missing, which is told of the partition: raises Faulted."""
         place: dict[str, Any] = cursor or {}
         begin = self.parents.request(ctx.partition)
         above = yield from self.parents.read(ctx, begin, place)
         parents = {record.id: record.raw for record in self.parents.records(ctx, above)}
         ids = list(parents)
         here: dict[str, Any] = {name: place[name] for name in ("url", "shown") if name in place}
+        seen = bool(place.get("seen"))
         first, at = 0, None
         if place.get("parent") in parents:
             first, at = ids.index(place["parent"]), place.get("children")
         items: list[Item] = []
+        denied: Faulted | None = None
+        following: Cursor | None = above.next
         for count, parent in enumerate(ids[first:]):
             if count == REQUESTS:
-                return Page(items, next={**here, "parent": parent})
-            found = yield from self._page(ctx, parents[parent], at)
+                following = {**here, "parent": parent}
+                break
+            try:
+                found = yield from self._page(ctx, parents[parent], at)
+            except Faulted as refused:
+                if refused.fault.kind not in _OF_ONE:
+                    raise
+                denied = denied or (refused if refused.fault.kind == "permission" else None)
+                items.append(Unread(self.reader.collection, parent, refused.fault.message))
+                at = None
+                continue
+            seen = True
             items += self._records(parent, ctx.partition, found)
-            if found.next is not None:
-                return Page(items, next={**here, "parent": parent, "children": found.next})
-            at = None
-        return Page(items, next=above.next)
+            at = found.next
+            if at is not None:
+                following = {**here, "parent": parent, "children": at}
+                break
+        if not seen and denied is not None:
+            raise denied
+        return Page(items, next=None if following is None else {**following, "seen": seen})
 
     def _again(self, ctx: Context, parent: Record, cursor: Cursor | None) -> Steps:
         """The children of one parent, whole. A 404 says that there are none any more only where the repository or

@@ -20,7 +20,6 @@ import orjson
 from headrace.providers.hubspot.access import SEARCH, not_there
 from headrace.providers.hubspot.portal import ObjectType, properties_of
 from headrace.providers.kit import (
-    ChildSet,
     Context,
     Counting,
     Cursor,
@@ -29,6 +28,7 @@ from headrace.providers.kit import (
     Faulted,
     Item,
     Page,
+    Record,
     Request,
     Response,
     Steps,
@@ -125,7 +125,8 @@ class Objects:
                 raise Faulted(Fault("transient", f"the batch of {self.kind.path} is {answer.told['status']}"))
             rows = {_key(row): row for row in answer.rows}
             told = [item for row in rows.values() for item in self._items(row, response.sent_at)]
-            explained = {item.id for item in told if not isinstance(item, ChildSet)} | not_there(answer.told["errors"])
+            explained = {item.id for item in told if isinstance(item, Record | Delete)}
+            explained |= not_there(answer.told["errors"])
             for key in asked:
                 if key not in rows:
                     if key not in explained:

@@ -30,7 +30,7 @@ from headrace.providers.kit.readings import (
     Window,
     Write,
 )
-from headrace.stream.items import Canon, ChildSet, Delete, Item, Mention, Record
+from headrace.stream.items import Canon, ChildSet, Delete, Item, Mention, Record, Unread
 from headrace.vault.kinds import Account, CredentialKind, Properties, Refused
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "Steps",
     "TooMany",
     "Total",
+    "Unread",
     "Window",
     "Write",
     "joined",

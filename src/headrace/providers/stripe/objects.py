@@ -30,6 +30,7 @@ from headrace.providers.kit import (
     Response,
     Rows,
     Steps,
+    Unread,
     pages,
 )
 from headrace.providers.kit.pagers import at_url
@@ -232,7 +233,7 @@ class Resource:
             found = [item for item in read.items if isinstance(item, Record) and item.collection == collection]
             one: list[Item] = [record for record in found if record.id == key]
             if not one:
-                as_of = read.items[0].as_of
+                as_of = next(item.as_of for item in read.items if not isinstance(item, Unread))
                 one = [Delete(collection, key, as_of, parent=parent)]
             return Page([*one, *(item for item in read.items if item not in one)])
 
