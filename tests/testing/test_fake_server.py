@@ -6,7 +6,8 @@ import hmac
 import signal
 import sys
 from hashlib import sha256
-from time import time
+from http.client import HTTPConnection
+from time import sleep, time
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,8 @@ from aiohttp import web
 from asking import KEY, LIVE_KEY, asking
 
 from headrace.testing import provider
+from headrace.testing.limits import Allowance, Limiter
+from headrace.testing.lookout import EVERY_S
 from headrace.testing.stripe import StripeServer
 
 
@@ -138,6 +141,40 @@ async def test_the_log_tells_what_was_asked_and_keeps_no_secret() -> None:
         assert server.log.most_in(10.0) == 3
         server.log.clear()
         assert len(server.log) == 0
+
+
+async def test_the_log_tells_since_when_a_request_may_have_waited() -> None:
+    """A machine that has other work keeps the server from looking: what came meanwhile is handled at once."""
+    sent_at: list[float] = []
+
+    def ask() -> None:
+        connection = HTTPConnection("127.0.0.1", server.port)
+        connection.request("GET", "/v1/customers", headers={"Authorization": f"Bearer {KEY}"})
+        sent_at.append(time())
+        assert connection.getresponse().status == 200
+        connection.close()
+
+    def look_away() -> None:
+        while not sent_at:
+            sleep(0.01)
+        sleep(5 * EVERY_S)
+
+    async with StripeServer({"customers": 3}) as server:
+        await asyncio.sleep(5 * EVERY_S)
+        asked = asyncio.create_task(asyncio.to_thread(ask))
+        await asyncio.sleep(0)
+        look_away()
+        await asked
+        [entry] = server.log
+    assert entry.moment - entry.late_s <= sent_at[0] <= entry.moment
+
+
+def test_what_was_handled_late_counts_against_a_limit_from_when_it_may_have_come() -> None:
+    limiter, allowance = Limiter(), Allowance("all", 4, 1.0, "")
+    spaced = [0.25, 0.5, 0.75, 1.0]
+    assert not any(limiter.take([allowance], 1.0, 1.0 - moment) for moment in spaced)
+    assert not any(limiter.take([allowance], 1.0 + moment) for moment in spaced)
+    assert limiter.take([allowance], 2.0) is allowance
 
 
 async def test_webhooks_are_signed_and_repeated_until_they_are_taken() -> None:

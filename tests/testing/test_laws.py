@@ -299,10 +299,10 @@ async def test_no_phantom_delete_tells_a_fetch_that_takes_any_trouble_for_gone()
 def test_polite_counts_windows_and_refusals() -> None:
     began = time()
 
-    def log(moments: list[float], statuses: list[int]) -> RequestLog:
+    def log(moments: list[float], statuses: list[int], late_s: float = 0.0) -> RequestLog:
         made = RequestLog()
         for moment, status in zip(moments, statuses, strict=True):
-            made.add(Entry(began + moment, "GET", "/", "", status, "", refused=status == 429))
+            made.add(Entry(began + moment, "GET", "/", "", status, "", refused=status == 429, late_s=late_s))
         return made
 
     spaced = [turn * 0.05 for turn in range(200)]
@@ -311,3 +311,6 @@ def test_polite_counts_windows_and_refusals() -> None:
         laws.polite(log(spaced, [200] * 200), 14, 1.0)
     with pytest.raises(Broken, match="3 of 200 requests were refused"):
         laws.polite(log(spaced, [429] * 3 + [200] * 197), 20, 1.0)
+    with pytest.raises(Broken, match="21 requests within"):
+        laws.polite(log([0.0] * 21, [200] * 21), 20, 1.0)
+    laws.polite(log([0.0] * 21, [200] * 21, late_s=1.0), 20, 1.0)  # they may have come one by one

@@ -24,14 +24,14 @@ class Limiter:
         self._taken: defaultdict[Hashable, deque[tuple[float, float]]] = defaultdict(deque)
         self._used: defaultdict[Hashable, float] = defaultdict(float)
 
-    def take(self, allowances: Sequence[Allowance], now: float) -> Allowance | None:
+    def take(self, allowances: Sequence[Allowance], now: float, late_s: float = 0.0) -> Allowance | None:
         """Count a request at the moment `now` (seconds, never running backwards), or return the allowance that is
-        used up."""
+        used up. It may have come `late_s` earlier, and is let go so much earlier."""
         for allowance in allowances:
             if self.used(allowance, now) + allowance.cost > allowance.allowed:
                 return allowance
         for allowance in allowances:
-            self._taken[allowance.key].append((now, allowance.cost))
+            self._taken[allowance.key].append((now - late_s, allowance.cost))
             self._used[allowance.key] += allowance.cost
         return None
 

@@ -16,6 +16,7 @@ from headrace.testing.control import Control
 from headrace.testing.exchange import Call, Reply, ServerClock
 from headrace.testing.faults import REQUEST_KINDS, STATE_KINDS, Fault, Faults
 from headrace.testing.limits import Allowance, Limiter
+from headrace.testing.lookout import Lookout
 from headrace.testing.mutator import Mutator
 from headrace.testing.requestlog import Entry, RequestLog
 
@@ -62,6 +63,7 @@ class ProviderServer(ABC):
         self.faults = Faults(REQUEST_KINDS | STATE_KINDS | self.kinds, seed, options.get("faults", ()))
         self.control = Control(self)
         self.limiter = Limiter()
+        self.lookout = Lookout()
         self._alive: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -106,6 +108,7 @@ class ProviderServer(ABC):
             lambda: Connection(self.handle, self.clock.date, self._alive), self.host, self.port, backlog=1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
+        self.spawn(self.lookout.run())
         if self.mutator is not None:
             self.spawn(self.mutator.run())
 
@@ -146,13 +149,13 @@ class ProviderServer(ABC):
         """Control, faults, limits, the provider's answer, faults of the answer; and a line in the log."""
         if call.path.startswith("/_control"):
             return self.control.answer(call)
-        moment = time()
+        moment, late_s = time(), self.lookout.away_s()
         if self.mutator is not None:
             self.mutator.before_an_answer()
         reply, fault = self._before(call) if self.faults else (None, "")
         used_up = None
         if reply is None:
-            used_up = self.limiter.take(self.allowances(call), monotonic()) if self.limits == "real" else None
+            used_up = self._used_up(call, late_s) if self.limits == "real" else None
             reply = self.answer(call) if used_up is None else self.refusal("rate_limited", call, None, used_up.reason)
             if self.faults:
                 reply, struck = self._after(call, reply)
@@ -161,8 +164,11 @@ class ProviderServer(ABC):
         refused = used_up is not None or fault == "rate_limited"
         if self.clock.offset_s and self.faults.standing("clock"):
             self.faults.met("clock")
-        self.log.add(Entry(moment, call.method, call.path, call.raw_query, reply.status, key, fault, refused))
+        self.log.add(Entry(moment, call.method, call.path, call.raw_query, reply.status, key, fault, refused, late_s))
         return reply
+
+    def _used_up(self, call: Call, late_s: float) -> Allowance | None:
+        return self.limiter.take(self.allowances(call), monotonic(), late_s)
 
     def _before(self, call: Call) -> tuple[Reply | None, str]:
         """Faults that take the place of the answer: the provider does nothing."""

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request. `moment` is Unix seconds by this machine's clock, when it arrived; `key` is the credential,
-    shortened; `fault` names the fault that struck, if one did; `refused`: there were too many requests."""
+    """One request. `moment` is Unix seconds by this machine's clock, when it was handled; it may have come `late_s`
+    earlier, since nobody looked. `key` is the credential, shortened; `fault` names the fault that struck, if one did;
+    `refused`: there were too many requests."""
 
     moment: float
     method: str
@@ -19,6 +20,7 @@ class Entry:
     key: str
     fault: str = ""
     refused: bool = False
+    late_s: float = 0.0
 
 
 class RequestLog:
@@ -58,13 +60,13 @@ class RequestLog:
         ]
 
     def most_in(self, window_s: float, path: str = "*", *, method: str = "*") -> int:
-        """The most requests that any window of `window_s` seconds holds (half open: two requests exactly `window_s`
-        apart are in no window together)."""
+        """The most requests that any window of `window_s` seconds holds for sure (half open: two requests exactly
+        `window_s` apart are in no window together), whenever those came that were late to be handled."""
         most = 0
         window: deque[float] = deque()
         for entry in self.find(path, method=method):
-            window.append(entry.moment)
-            while entry.moment - window[0] >= window_s:
+            window.append(entry.moment - entry.late_s)
+            while len(window) > 1 and entry.moment - window[0] >= window_s:
                 window.popleft()
             most = max(most, len(window))
         return most
