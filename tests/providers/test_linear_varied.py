@@ -123,6 +123,34 @@ REFUSALS: dict[str, tuple[Response, str]] = {
 }
 
 
+TYPES_OF_ERRORS = {
+    "authentication error": "auth",
+    "bootstrap error": "transient",
+    "feature not accessible": "permission",
+    "forbidden": "permission",
+    "graphql error": "bad",
+    "internal error": "transient",
+    "invalid input": "bad",
+    "lock timeout": "transient",
+    "network error": "transient",
+    "other": "bad",
+    "ratelimited": "rate",
+    "usage limit exceeded": "bad",
+    "user error": "bad",
+}
+"""Every type of error that Linear's SDK knows, and what becomes of a page that is refused so."""
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("said", TYPES_OF_ERRORS)
+def test_each_type_of_error_is_understood_by_its_type_alone(said: str, status: int) -> None:
+    error = {"message": "no", "extensions": {"type": said, "userError": False, "userPresentableMessage": "Not now."}}
+    answer = Response(status, orjson.dumps({"errors": [error], "data": None}), from_unix(server().clock.now()))
+    with pytest.raises(Faulted, match=r"Not now\.") as raised:
+        at(lambda request, response: answer).items("linear:issue")
+    assert raised.value.fault.kind == TYPES_OF_ERRORS[said]
+
+
 @pytest.mark.parametrize("how", REFUSALS)
 def test_a_refused_list_is_told_and_deletes_nothing(how: str) -> None:
     answer, kind = REFUSALS[how]
