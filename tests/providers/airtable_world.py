@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.providers.airtable import AIRTABLE
 from headrace.testing.airtable import AirtableServer, Truth
-from headrace.testing.airtable.world import Base, Table
+from headrace.testing.airtable.world import ENTERPRISE, Base, Table
 from headrace.testing.driver import Driver
 
 
@@ -16,7 +16,7 @@ async def world(
 ) -> AsyncIterator[tuple[AirtableServer, Driver, Truth, list[str]]]:
     """The server, a driver that knows the account's tables, what they hold, and the ids of all collections."""
     async with AirtableServer(records, **options) as server:
-        properties = {"token": "patHeadrace", "base_url": server.base_url}
+        properties = {"token": "patHeadrace", "base_url": server.base_url, "enterprise_account_id": ENTERPRISE}
         async with Driver(AIRTABLE, "airtable_token", properties) as driver:
             found = await driver.discover()
             fixed = [collection.id for collection in AIRTABLE.collections]

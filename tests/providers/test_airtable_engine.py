@@ -22,7 +22,8 @@ DAY_OLD = "update collection_refreshes set last_succeeded_at = last_succeeded_at
 def _named(ctx: Context, cursor: Cursor | None) -> Discovered:
     """The search with ids that a test knows beforehand."""
     found, following = yield from DISCOVERY.page(ctx, cursor)
-    return [replace(each, collection_id=f"airtable:{each.scope}.{each.upstream_id}") for each in found], following
+    names = [each.collection_id or f"airtable:{each.scope}.{each.upstream_id}" for each in found]
+    return [replace(each, collection_id=name) for each, name in zip(found, names, strict=True)], following
 
 
 PROVIDER = replace(AIRTABLE, discovery=replace(DISCOVERY, page=_named), _by_id={})

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from headrace.http import Request, Response
 from headrace.providers.airtable import AIRTABLE
-from headrace.providers.airtable.account import DISCOVERY
+from headrace.providers.airtable.account import DISCOVERY, OF_SOME
 from headrace.providers.airtable.comments import Comments
 from headrace.providers.airtable.schema import schema, volatile
 from headrace.providers.airtable.tables import Table
@@ -33,14 +33,13 @@ def answer(value: Any) -> Response:
     return Response(200, orjson.dumps(value), NOW, {"content-type": "application/json"})
 
 
-def listed(name: str, respond: Any) -> list[Record]:
+def listed(name: str, respond: Any, partition: str | None = None) -> list[Record]:
     """What a fixed collection reads."""
-    collection = AIRTABLE.collection(f"airtable:{name}")
+    ctx = Context({"enterprise_account_id": "entUBq2RGdihxl3vU"}, NOW, partition=partition)
+    collection = OF_SOME.get(f"airtable:{name}") or AIRTABLE.collection(f"airtable:{name}")
     assert collection is not None
     assert collection.listing is not None
-    items = [
-        item for page in walk(collection.listing.page, Context({}, NOW), EVERYTHING, respond) for item in page.items
-    ]
+    items = [item for page in walk(collection.listing.page, ctx, EVERYTHING, respond) for item in page.items]
     return [item for item in items if isinstance(item, Record)]
 
 
@@ -57,6 +56,30 @@ def test_bases_and_their_tables() -> None:
         "appLkNDICXNqxSDhG/tbltp8DGLhqbUmjK1", "appLkNDICXNqxSDhG/tblK6MZHez0ZvBChZ",
     ]  # fmt: skip
     assert len(tables) == 4
+
+
+def test_who_may_work_in_a_base() -> None:
+    base = "appLkNDICXNqxSDhG"
+    told = listed("collaborator", lambda request: answer(body("BaseCollaborators")), base)
+    assert [each.id for each in told] == [
+        f"{base}/usrsOEchC9xuwRgKk", f"{base}/workspace/usrL2PNC5o3H4lBEi",
+        f"{base}/ugpR8ZT9KtIgp8Bh3", f"{base}/workspace/ugp1mKGb3KXUyQfOZ",
+    ]  # fmt: skip
+    assert {(each.partition, each.parent) for each in told} == {(base, base)}
+    assert told[0].created == datetime(2019, 1, 3, 12, 33, 12, 421_000, UTC)
+
+
+def test_an_enterprises_log_is_read_from_its_newest_event_to_its_oldest() -> None:
+    def respond(request: Request) -> Response:
+        asked.append(dict(request.query).get("previous"))
+        assert request.url == "/v0/meta/enterpriseAccounts/entUBq2RGdihxl3vU/auditLogEvents"
+        return answer(body("AuditLogResponse") if len(asked) < 2 else {"events": [], "pagination": {"next": "x"}})
+
+    asked: list[str | None] = []
+    events = listed("audit_event", respond)
+    assert [each.id for each in events] == ["01FYFFDE39BDDBC0HWK51R6GPF"]
+    assert events[0].created == datetime(2022, 2, 1, 21, 25, 5, 663_000, UTC)
+    assert asked == [None, "MDFHUk5ITVhNMEE4UFozTlg1SlFaRlMyOFM="]
 
 
 def test_webhooks_and_whether_they_tell_everything() -> None:
@@ -93,16 +116,19 @@ def test_an_account_is_found_with_its_tables() -> None:
     request = next(steps)
     for _ in range(2):
         request = steps.send(answer(answers[request.url.rpartition("/")[2]]))
+    asked = steps.send(answer(answers["webhooks"]))
+    assert (asked.url, asked.query) == ("/v0/meta/bases/appLkNDICXNqxSDhG", (("include", "collaborators"),))
     with pytest.raises(StopIteration) as stop:
-        steps.send(answer(answers["webhooks"]))
+        steps.send(answer(body("BaseCollaborators")))
     found, cursor = stop.value.value
     assert [(each.upstream_id, each.name) for each in found] == [
         ("tbltp8DGLhqbUmjK1", "Apartment Hunting: Apartments"),
         ("tbltp8DGLhqbUmjK1/comments", "Apartment Hunting: Apartments, comments"),
         ("tblK6MZHez0ZvBChZ", "Apartment Hunting: Districts"),
         ("tblK6MZHez0ZvBChZ/comments", "Apartment Hunting: Districts, comments"),
+        ("airtable:collaborator", "collaborator"),
     ]
-    assert cursor == {"left": [["appSW9R5uCNmRmfl6", "Project Tracker", "edit"]], "offset": None}
+    assert cursor == {"left": [["appSW9R5uCNmRmfl6", "Project Tracker", "edit"]], "offset": None, "shared": True}
 
 
 def test_a_payload_names_what_happened() -> None:

@@ -184,6 +184,7 @@ def account(webhooks: Response, level: str = "create") -> list[Found]:
     answers = {
         "/v0/meta/bases": answer({"bases": [{"id": "app1", "name": "Mill", "permissionLevel": level}]}),
         "/v0/meta/bases/app1/tables": answer({"tables": [table]}),
+        "/v0/meta/bases/app1": answer(FORBIDDEN, 403),
         "/v0/bases/app1/webhooks": webhooks,
     }
     found: list[Found] = run(DISCOVERY.page(CTX, None), lambda request: answers[request.url])[0][0]

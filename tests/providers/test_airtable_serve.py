@@ -54,7 +54,8 @@ async def test_a_sync_of_airtable_holds_what_airtable_holds(dsn: str) -> None:
         credential = await connected(api, server)
         listed = [each async for each in api.collections.list(credential)]
         provider, truth, ids = await found_by(server, listed)
-        assert len(ids) == 12  # three bases, two tables each, and the comments on either
+        assert len(ids) == 13  # three bases, two tables each, and the comments on either; and who may work in them
+        assert ids.pop("collaborator") == "airtable:collaborator"
         assert all(len(key.removeprefix("airtable:")) == 24 for key in ids.values())
         stream = await api.streams.create(slug="airtable")
         sync = await api.syncs.create(

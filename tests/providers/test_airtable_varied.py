@@ -18,8 +18,10 @@ from headrace.providers.airtable.tables import Table
 from headrace.providers.kit import EVERYTHING, Account, Cursor, Faulted, Found, Provider
 from headrace.providers.kit.checks import drive
 from headrace.testing.airtable import AirtableServer
+from headrace.testing.airtable.world import ENTERPRISE
 
 UNTIL = 1_790_000_000.0
+PROPERTIES = {"token": "patHeadrace", "enterprise_account_id": ENTERPRISE}
 
 
 @cache
@@ -29,7 +31,7 @@ def server() -> AirtableServer:
 
 
 def at(vary: Vary = as_it_is) -> Varied:
-    return Varied(AIRTABLE, server(), {"token": "patHeadrace"}, "airtable_token", vary)
+    return Varied(AIRTABLE, server(), PROPERTIES, "airtable_token", vary)
 
 
 def found(varied: Varied) -> dict[str, Found]:
@@ -40,7 +42,7 @@ def found(varied: Varied) -> dict[str, Found]:
         steps: Any = DISCOVERY.page(varied.context(), cursor)
         told: Any = drive(steps, varied.respond)[0]
         page, cursor = told
-        made |= {f"airtable:{each.scope}.{each.upstream_id}": each for each in page}
+        made |= {each.collection_id or f"airtable:{each.scope}.{each.upstream_id}": each for each in page}
         if cursor is None:
             return made
 
@@ -79,6 +81,8 @@ VARIATIONS: dict[str, Vary] = {
     "offset null on the last page": with_null("offset"),
     "fields that are new": bodies(extra),
     "bases without a level of permission": rows("bases", without("permissionLevel")),
+    "persons under their older name alone": bodies(without("individualCollaborators")),
+    "persons under their newer name alone": bodies(without("collaborators")),
     "tables without what describes them": rows("tables", without("views", "description")),
 }
 

@@ -12,7 +12,18 @@ from headrace.http import Request, Response
 from headrace.providers.airtable import AIRTABLE
 from headrace.providers.airtable.tables import Table
 from headrace.providers.airtable.webhooks import Log
-from headrace.providers.kit import EVERYTHING, Context, Cursor, Delete, Delivery, Faulted, NotGenuine, Page, Record
+from headrace.providers.kit import (
+    EVERYTHING,
+    ChildSet,
+    Context,
+    Cursor,
+    Delete,
+    Delivery,
+    Faulted,
+    NotGenuine,
+    Page,
+    Record,
+)
 from headrace.providers.kit.checks import drive
 from headrace.testing.airtable.server import AirtableServer
 from headrace.testing.airtable.webhooks import WEEK_S, Webhook, made_secret
@@ -94,6 +105,52 @@ def test_a_table_that_nobody_wants_is_not_read() -> None:
     strange = {"changedTablesById": {"tbl9": {"changedRecordsById": {"rec1": {}}}}, "somethingNew": [1]}
     page, asked = read(TOKEN, respond([strange]))
     assert (page.items, len(asked)) == ([], 1)
+
+
+def test_whatever_is_optional_in_a_payload_may_be_null_or_not_there() -> None:
+    optional = ("createdTablesById", "changedTablesById", "destroyedTableIds", "error", "code", "actionMetadata")
+    of_table = ("createdRecordsById", "changedRecordsById", "destroyedRecordIds", "changedViewsById", "changedMetadata")
+    payloads: list[dict[str, Any]] = [
+        dict.fromkeys(optional),
+        {},
+        {"changedTablesById": {"tbl1": dict.fromkeys(of_table)}},
+        {"changedTablesById": {"tbl1": None}, "createdTablesById": {"tbl1": None, "tbl2": {"recordsById": None}}},
+        {"createdTablesById": {"tbl1": {"recordsById": {"rec1": None}}}, "somethingNew": {"a": None}},
+        changed("rec2", destroyedRecordIds=["rec3"], createdRecordsById=None),
+    ]
+
+    def of(request: Request) -> Response:
+        if request.url == PAYLOADS:
+            return answer({"payloads": payloads, "cursor": 11, "mightHaveMore": None, "payloadFormat": None})
+        return respond([])(request)
+
+    page, _ = read(TOKEN, of)
+    named = sorted((type(item).__name__, item.id) for item in page.items if isinstance(item, Delete | Record))
+    assert named == [("Delete", "rec3"), ("Record", "rec1"), ("Record", "rec2")]
+    assert (page.next, page.more) == ({**TOKEN, "cursor": 11}, False)
+
+
+@pytest.mark.parametrize(
+    ("tables", "ended"),
+    [
+        (answer({"tables": [{"id": "tbl2"}]}), True),
+        (answer({"tables": [{"id": "tbl1"}]}), False),
+        (answer({"error": {"type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND"}}, 403), False),
+    ],
+    ids=["it is gone", "it was restored", "the base may not be read"],
+)
+def test_a_table_that_was_destroyed_takes_its_records_with_it(tables: Response, ended: bool) -> None:
+    def of(request: Request) -> Response:
+        return tables if request.url == "/v0/meta/bases/app1/tables" else respond(payloads)(request)
+
+    payloads = [changed("rec1"), {"destroyedTableIds": ["tbl1", "tblOfNobody"]}]
+    page, asked = read(TOKEN, of)
+    if ended:
+        assert page.items == [ChildSet("airtable:t", "app1/tbl1", frozenset(), NOW)]
+        assert len(asked) == 2
+    else:
+        assert [item.id for item in page.items if isinstance(item, Record)] == ["rec1"]
+    assert page.next == {**TOKEN, "cursor": 7}
 
 
 @pytest.mark.parametrize(
@@ -212,6 +269,18 @@ async def test_many_changes_are_read_in_few_requests() -> None:
         await reader.read_changes(driver.now())
         assert not reader.copy.difference(truth, [key])
         assert len(driver.asked) - before == 900 // 50 + 900 // 50
+
+
+async def test_the_records_of_a_table_that_is_destroyed_are_deleted() -> None:
+    async with world({"Orders": 40}) as (server, driver, truth, _):
+        base, table, key = place(server)
+        reader = await followed(server, driver, key)
+        assert len(reader.copy.held) == 40
+        server.world.update(base, table, next(iter(table.rows)), {table.fields[0].id: "to no purpose"})
+        server.world.drop(base, table)
+        await reader.read_changes(driver.now())
+        assert not reader.copy.difference(truth, [key])
+        assert [*truth(key)] == []
 
 
 @pytest.mark.parametrize("kind", ["payloads_purged", "webhook_disabled"])

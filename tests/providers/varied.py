@@ -9,9 +9,10 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from headrace.clock import from_unix
+from headrace.engine.partitions import every_partition
 from headrace.engine.verdicts import verdict
 from headrace.http import Request, Response
-from headrace.providers.kit import EVERYTHING, Canon, Context, Faulted, Item, Provider, Record, Window
+from headrace.providers.kit import EVERYTHING, Canon, Collection, Context, Faulted, Item, Provider, Record, Window
 from headrace.providers.kit.checks import drive, walk
 from headrace.testing.copies import canonical
 from headrace.testing.exchange import Call
@@ -96,8 +97,25 @@ class Varied:
             collection = self.provider.collection(collection.children.parent)
         assert collection is not None
         assert collection.listing is not None
-        found = walk(collection.listing.page, self.context(collection_id), window, self.respond)
+        found = [
+            page
+            for partition in self.partitions(collection)
+            for page in walk(
+                collection.listing.page,
+                replace(self.context(collection_id), partition=partition),
+                window,
+                self.respond,
+            )
+        ]
         return [item for page in found for item in page.items if item.collection == collection_id]
+
+    def partitions(self, collection: Collection) -> list[str | None]:
+        """The ids of its partitions; `[None]` where it has none."""
+        if collection.partitions is None:
+            return [None]
+        steps: Any = every_partition(collection.partitions, self.context(collection.id))
+        found: Any = drive(steps, self.respond)[0]
+        return [*found]
 
     def read(self, *collections: str, window: Window = EVERYTHING) -> Told:
         """The records of these collections as a consumer gets them. Raises Faulted."""

@@ -11,7 +11,7 @@ from pyairtable.models.webhook import WebhookNotification
 from requests import HTTPError
 
 from headrace.testing.airtable import AirtableServer
-from headrace.testing.airtable.world import Base, Table, World
+from headrace.testing.airtable.world import ENTERPRISE, Base, Table, World
 
 T = TypeVar("T")
 
@@ -65,6 +65,29 @@ async def test_comments_are_seen() -> None:
         made = server.world.comment(table, key, "Grüße")
         comments = await asked(lambda: api(server).table(base.id, table.id).comments(key))
         assert (comments[-1].id, comments[-1].text) == (made, "Grüße")
+
+
+async def test_who_may_work_in_a_base_is_seen() -> None:
+    async with AirtableServer(60) as server:
+        base, _ = orders(server.world)
+        told = await asked(api(server).base(base.id).collaborators)
+        persons, groups = told.individual_collaborators, told.group_collaborators
+        assert {each.user_id for each in persons.via_base} | {each.group_id for each in groups.via_base} == {
+            *base.members
+        }
+        assert [each.user_id for each in persons.via_workspace] == [*base.inherited]
+
+
+async def test_the_log_of_an_enterprise_is_seen_from_either_end() -> None:
+    async with AirtableServer(60) as server:
+        log = api(server).enterprise(ENTERPRISE).audit_log
+
+        def read(ascending: bool) -> list[str]:
+            return [event.id for page in log(page_size=4, sort_asc=ascending) for event in page.events]
+
+        oldest_first = await asked(lambda: read(True))
+        assert {*oldest_first} == {each["id"] for each in server.world.audit}
+        assert sorted(await asked(lambda: read(False))) == sorted(oldest_first)
 
 
 async def test_a_webhook_is_made_read_and_taken_away() -> None:

@@ -77,7 +77,7 @@ class Driver:
 
     async def verify(self) -> Account:
         """Whose credential it is; the provider's clock is known thereafter. Raises Refused, Faulted."""
-        return await self.run(self._kind.verify(self._properties, self.now()))
+        return await self.again(lambda: self._kind.verify(self._properties, self.now()))
 
     async def discover(self) -> dict[str, Found]:
         """Find the account's own collections, by id; `provider` has them from then on. Raises Faulted."""

@@ -2,7 +2,7 @@
 
 `access.py` is how it is reached, `account.py` what an account has, `tables.py` how records are read (`formulas.py`: by
 time and by id; `schema.py`: what they look like), `webhooks.py` the log of a base, `comments.py` those on records,
-`collections.py` what describes the account.
+`collections.py` what describes the account, with `collaborators.py` and `audit.py` (`shapes.py`: what it looks like).
 """
 
 from headrace.providers.airtable import access

@@ -25,6 +25,7 @@ from headrace.providers.kit.auth import bearer
 from headrace.providers.kit.forms import REFRESH_TOKEN, properties, text
 from headrace.providers.kit.oauth import TokenEndpoint, address, fixed, scope
 from headrace.providers.kit.refusals import body_of, by_status, words
+from headrace.providers.kit.rows import decoded
 from headrace.vault.grants import ACCESS_TOKEN, App, Grant, Link
 
 HOST = "https://api.airtable.com"
@@ -62,7 +63,7 @@ def _whoami() -> Generator[Request, Response, Mapping[str, Any]]:
             return {"id": ""}
     if response.status >= 400:
         raise Refused(f"Airtable refuses it: {_message(response)}")
-    answer = body_of(response)
+    answer = decoded(lambda: response.decode(object))  # one that was cut short is asked for again
     if not isinstance(answer, dict) or not answer.get("id"):
         raise Refused("Airtable's answer does not say which user it is of")
     return answer
@@ -87,6 +88,7 @@ def _verify_token(held: Properties, now: datetime) -> Generator[Request, Respons
     return Account(id=str(who["id"]), narrow=True)
 
 
+_ENTERPRISE = text("Enterprise account id", "ent…, of the admin panel: for the audit log.", pattern=r"^ent\w+$")
 _TOKENS = TokenEndpoint(fixed("https://airtable.com/oauth2/v1/token"), client_auth="basic", learn=scope)
 
 
@@ -101,6 +103,7 @@ OAUTH2 = CredentialKind(
         airtable_uid=text("User id", "usr…; learned from Airtable where it is not given."),
         refresh_token=REFRESH_TOKEN,
         scope=text("Scope"),
+        enterprise_account_id=_ENTERPRISE,
     ),
     secret=frozenset({"refresh_token"}),
     sign=bearer(ACCESS_TOKEN),
@@ -120,7 +123,11 @@ OAUTH2 = CredentialKind(
 
 TOKEN = CredentialKind(
     kind="airtable_token",
-    schema=properties(["token"], token=text("Token", "A personal access token (pat…).")),
+    schema=properties(
+        ["token"],
+        token=text("Token", "A personal access token (pat…)."),
+        enterprise_account_id=_ENTERPRISE,
+    ),
     secret=frozenset({"token"}),
     sign=bearer("token"),
     verify=_verify_token,

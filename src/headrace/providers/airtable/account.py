@@ -1,4 +1,5 @@
-"""What an account has: its bases, their tables, and the comments on their records, as collections.
+"""What an account has: its bases, their tables, and the comments on their records, as collections; and what only some
+are told, who may work in the bases and an enterprise's log.
 
 A table is known by the ids of its base and of itself (copies of a base keep the ids of its tables), its fields by
 their ids. So what is renamed stays what it is; names are only shown.
@@ -6,12 +7,12 @@ their ids. So what is renamed stays what it is; names are only shown.
 Sources: https://airtable.com/developers/web/api (list bases, get base schema, list webhooks).
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from headrace.providers.airtable import comments
+from headrace.providers.airtable import audit, collaborators, comments
 from headrace.providers.airtable.places import bases, tables
 from headrace.providers.airtable.schema import schema, volatile
 from headrace.providers.airtable.tables import Table
@@ -28,12 +29,14 @@ from headrace.providers.kit import (
     Fetch,
     Found,
     Listing,
+    Request,
     Response,
 )
 from headrace.providers.kit.rows import decoded, list_in
 
 Json = dict[str, Any]
 COMMENTS = "/comments"
+OF_SOME = {each.id: each for each in (audit.AUDIT_EVENTS, collaborators.COLLABORATORS)}
 DAY, HOURS = timedelta(days=1), timedelta(hours=6)
 LEAST = timedelta(seconds=15)
 """Each table without a log is asked for its changes by itself, of the three requests a second that a base has."""
@@ -41,8 +44,9 @@ LEAST = timedelta(seconds=15)
 
 def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
     """The tables of the bases that the credential sees, one base a page."""
-    left: list[Any] = [] if cursor is None else cursor["left"]
-    offset = None if cursor is None else cursor["offset"]
+    at = cursor or {"left": [], "offset": None, "shared": False}
+    left, offset, shared = at["left"], at["offset"], at.get("shared", False)
+    found = [] if cursor is not None else (yield from _of_enterprise(ctx))
     if not left:
         request = bases() if offset is None else bases().with_query(("offset", offset))
         answer = _object((yield request))
@@ -51,7 +55,6 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
             for each in list_in(answer, "bases")
         ]
         offset = answer.get("offset") or None
-    found: list[Found] = []
     if left:
         (base, name, level), left = left[0], left[1:]
         # A base that was shared no longer since it was listed has no tables to be found.
@@ -60,11 +63,29 @@ def discover(ctx: Context, cursor: Cursor | None) -> Discovered:
         why = obstacle((yield from listed(base)), level, ctx.now) if told else ""
         for table in told:
             found += _found(ctx, base, name, table, why)
-    return found, {"left": left, "offset": offset} if left or offset else None
+        if not shared and _may(ctx, collaborators.SCOPE) and (yield from collaborators.are_told(base)):
+            found.append(_fixed(collaborators.COLLABORATORS))
+            shared = True
+    return found, {"left": left, "offset": offset, "shared": shared} if left or offset else None
+
+
+def _of_enterprise(ctx: Context) -> Generator[Request, Response, list[Found]]:
+    return [_fixed(audit.AUDIT_EVENTS)] if (yield from audit.is_told(ctx)) else []
+
+
+def _fixed(own: Collection) -> Found:
+    """A collection of the same kind in all accounts that have it."""
+    return Found("", own.id, own.name, own.schema(), {}, own.id)
+
+
+def _may(ctx: Context, scope: str) -> bool:
+    """Whether the credential's scopes are not known to leave this one out."""
+    known = ctx.properties.get("scope")
+    return not known or scope in str(known).split()
 
 
 def _found(ctx: Context, base: str, name: str, table: Json, why: str) -> list[Found]:
-    """A table and, where the credential's scopes are not known to leave them out, the comments on its records."""
+    """A table and, where they may be read, the comments on its records."""
     table_id, title = str(table["id"]), f"{name}: {table.get('name') or table['id']}"
     upstream = {
         "base_id": base,
@@ -77,8 +98,7 @@ def _found(ctx: Context, base: str, name: str, table: Json, why: str) -> list[Fo
     }
     described = {**schema(table), "description": f"Table {table_id} of base {base}, {name}."}
     found = [Found(base, table_id, title, described, upstream)]
-    scope = ctx.properties.get("scope")
-    if not scope or comments.SCOPE in str(scope).split():
+    if _may(ctx, comments.SCOPE):
         found.append(Found(base, f"{table_id}{COMMENTS}", f"{title}, comments", comments.schema(), upstream))
     return found
 
@@ -91,7 +111,9 @@ def _object(response: Response) -> Json:
 
 
 def collection(key: str, found: Found) -> Collection:
-    """The collection of a table, or of the comments on its records."""
+    """The collection of a table, or of the comments on its records; or one of those that only some accounts have."""
+    if key in OF_SOME:
+        return OF_SOME[key]
     upstream = found.upstream
     if found.upstream_id.endswith(COMMENTS):
         return _comments(key, found)
@@ -139,7 +161,7 @@ def feeds(wanted: Mapping[str, Found]) -> tuple[Feed, ...]:
     """The log of each base that can have one, over those of its tables that are wanted."""
     logs: dict[str, dict[str, Table]] = {}
     for key, found in sorted(wanted.items()):
-        if not found.upstream_id.endswith(COMMENTS) and not found.upstream.get("no_webhook"):
+        if key not in OF_SOME and not found.upstream_id.endswith(COMMENTS) and not found.upstream.get("no_webhook"):
             table = _table(key, found)
             logs.setdefault(table.base, {})[table.id] = table
     return tuple(Log(base, tables).feed() for base, tables in logs.items())

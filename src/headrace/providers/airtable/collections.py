@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from headrace.providers.airtable.places import OFFSET, bases, get, tables, webhooks
+from headrace.providers.airtable.shapes import schema_of
 from headrace.providers.kit import (
     Canon,
     Collection,
@@ -61,7 +62,14 @@ def _whoami(ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
 def _compared(name: str, page: PageFunction, *volatile: str) -> Collection:
     """Read whole every hour, and compared."""
     canon = Canon(volatile=volatile)
-    return Collection(id=f"airtable:{name}", name=name, listing=Listing(page), canon=canon, sweep_every=HOUR)
+    return Collection(
+        id=f"airtable:{name}",
+        name=name,
+        listing=Listing(page),
+        canon=canon,
+        sweep_every=HOUR,
+        schema=schema_of(name),
+    )
 
 
 COLLECTIONS = (

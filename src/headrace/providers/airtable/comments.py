@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from headrace.providers.airtable.places import BY_ID, SIZED, get, records, segment
+from headrace.providers.airtable.shapes import KEY, MAYBE_TIME, OBJECT, OBJECTS, TEXT, TIME, shape
 from headrace.providers.airtable.tables import Table
 from headrace.providers.kit import (
     Context,
@@ -33,7 +34,6 @@ from headrace.providers.kit.rows import Picker, Raw, Reader, decoded
 _count = Picker(count=("commentCount", Any))
 _record = Reader("airtable:record")
 SCOPE = "data.recordComments:read"
-_TIME = {"type": ["string", "null"], "format": "date-time"}
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,15 @@ def _commented(record: Raw) -> bool:
 
 def schema() -> Mapping[str, Any]:
     """The JSON Schema of a comment."""
-    return {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "x-primary-key": True},
-            "author": {"type": "object"},
-            "text": {"type": "string"},
-            "createdTime": _TIME,
-            "lastUpdatedTime": _TIME,
-            "mentioned": {"type": "object"},
-            "parentCommentId": {"type": "string"},
-            "reactions": {"type": "array"},
-            "attachments": {"type": "array"},
-        },
-        "required": ["id"],
-    }
+    return shape(
+        "id",
+        id=KEY,
+        author=OBJECT,
+        text=TEXT,
+        createdTime=TIME,
+        lastUpdatedTime=MAYBE_TIME,
+        mentioned=OBJECT,
+        parentCommentId=TEXT,
+        reactions=OBJECTS,
+        attachments=OBJECTS,
+    )

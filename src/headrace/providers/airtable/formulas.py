@@ -5,9 +5,10 @@ IS_BEFORE, RECORD_ID), https://airtable.com/developers/web/api/list-records (fil
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from headrace.http import Query
+from headrace.providers.airtable.places import written
 from headrace.providers.kit import Window
 
 _CHANGED = "IF(LAST_MODIFIED_TIME(),LAST_MODIFIED_TIME(),CREATED_TIME())"
@@ -20,7 +21,7 @@ def changed_within(window: Window) -> Query:
     for a window that is open at both ends."""
     low = None if window.lo is None else window.lo - _GRAIN
     bounds = [("IS_AFTER", low), ("IS_BEFORE", window.hi)]
-    tests = [f"{compare}({_CHANGED},'{_written(moment)}')" for compare, moment in bounds if moment is not None]
+    tests = [f"{compare}({_CHANGED},'{written(moment)}')" for compare, moment in bounds if moment is not None]
     if not tests:
         return ()
     return (("filterByFormula", tests[0] if len(tests) == 1 else f"AND({','.join(tests)})"),)
@@ -30,7 +31,3 @@ def among(ids: Iterable[str]) -> tuple[str, str]:
     """The records with these ids."""
     tests = [f"RECORD_ID()='{each}'" for each in ids]
     return ("filterByFormula", tests[0] if len(tests) == 1 else f"OR({','.join(tests)})")
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,6 +4,7 @@ Sources: https://airtable.com/developers/web/api (list bases, get base schema, l
 limits).
 """
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from headrace.http import Request
@@ -17,6 +18,10 @@ SIZED = Token("offset", "offset", size=("pageSize", PAGE))
 """`offset` is absent, or null, on the last page."""
 BY_ID = ("returnFieldsByFieldId", "true")
 """Cells by the ids of their fields: a field that is renamed keeps its id."""
+
+
+NOT_TOLD = (400, 403, 404, 405, 422, 501)
+"""How it is said, here or by what stands in for Airtable, that something is not to be had with this token and plan."""
 
 
 def get(path: str, base: str, *query: tuple[str, str], accept: tuple[int, ...] = ()) -> Request:
@@ -47,3 +52,8 @@ def segment(name: str) -> str:
 
 def webhooks(base: str) -> str:
     return f"/v0/bases/{base}/webhooks"
+
+
+def written(moment: datetime) -> str:
+    """A time as Airtable writes it: in UTC, to the millisecond below."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

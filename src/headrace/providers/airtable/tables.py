@@ -44,9 +44,19 @@ class Table:
     base: str
     id: str
 
+    @property
+    def path(self) -> str:
+        """What its records have for a parent: so a table that was destroyed takes them with it."""
+        return f"{self.base}/{self.id}"
+
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self.collection, created="createdTime")
+
+    def _record(self, row: Raw, as_of: datetime) -> Record:
+        record = self._reader(row, as_of)
+        record.parent = self.path
+        return record
 
     def listing(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         """Everything, a hundred records a page. Order and membership are those of the first page's moment."""
@@ -59,7 +69,7 @@ class Table:
 
     def _list(self, paged: Paged, ctx: Context, cursor: Cursor | None) -> Steps:
         read = yield from paged.read(ctx, Window(), cursor)
-        return Page([self._reader(row, read.as_of) for row in read.rows], next=read.next)
+        return Page([self._record(row, read.as_of) for row in read.rows], next=read.next)
 
     # By id.
 
@@ -71,7 +81,7 @@ class Table:
         """The record, or that it is gone. Raises Faulted where it may not be read."""
         response = yield record(self.base, self.id, key, BY_ID, accept=(403, 404))
         if response.status < 300:
-            return self._reader(Raw(response.body), response.sent_at)
+            return self._record(Raw(response.body), response.sent_at)
         told = yield from self._among([key])
         if told.refusal is not None:
             raise Faulted(told.refusal)
@@ -103,7 +113,7 @@ class Table:
             refusal = access.fault(response)
             return _Told({}, response.sent_at, exact=False, refusal=refusal)
         answer = decoded(lambda: _rows.read(response))
-        rows = {record.id: record for record in (self._reader(row, response.sent_at) for row in answer.rows)}
+        rows = {record.id: record for record in (self._record(row, response.sent_at) for row in answer.rows)}
         strangers = rows.keys() - set(keys)
         asked_for = {key: record for key, record in rows.items() if key not in strangers}
         return _Told(asked_for, response.sent_at, exact=not strangers)

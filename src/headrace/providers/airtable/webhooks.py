@@ -12,7 +12,7 @@ of an OAuth integration; the cursor is the number of the next payload and is nev
 import hmac
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -22,9 +22,10 @@ import msgspec
 import orjson
 
 from headrace.providers.airtable import access
-from headrace.providers.airtable.places import get, webhooks
+from headrace.providers.airtable.places import get, tables, webhooks
 from headrace.providers.airtable.tables import REFUSED, Table
 from headrace.providers.kit import (
+    ChildSet,
     Context,
     Cursor,
     Delete,
@@ -41,7 +42,7 @@ from headrace.providers.kit import (
     Steps,
     Window,
 )
-from headrace.providers.kit.rows import decoded, iso8601
+from headrace.providers.kit.rows import decoded, iso8601, list_in
 
 RETENTION = timedelta(days=7)
 MOST_WEBHOOKS = 10
@@ -58,35 +59,46 @@ _SPECIFICATION = {"options": {"filters": {"dataTypes": ["tableData"]}}}
 
 
 class _Changed(msgspec.Struct):
-    """What happened to a table's records."""
+    """What happened to a table's records. Whatever is optional may be null too."""
 
-    createdRecordsById: dict[str, msgspec.Raw] = {}
-    changedRecordsById: dict[str, msgspec.Raw] = {}
-    destroyedRecordIds: list[str] = []
+    createdRecordsById: dict[str, msgspec.Raw] | None = None
+    changedRecordsById: dict[str, msgspec.Raw] | None = None
+    destroyedRecordIds: list[str] | None = None
+
+    def there(self) -> list[str]:
+        return [*(self.createdRecordsById or ()), *(self.changedRecordsById or ())]
 
 
 class _Created(msgspec.Struct):
     """A table that came, or came back."""
 
-    recordsById: dict[str, msgspec.Raw] = {}
+    recordsById: dict[str, msgspec.Raw] | None = None
 
 
 class _Payload(msgspec.Struct):
-    changedTablesById: dict[str, _Changed] = {}
-    createdTablesById: dict[str, _Created] = {}
-    error: bool = False
-    code: str = ""
+    changedTablesById: dict[str, _Changed | None] | None = None
+    createdTablesById: dict[str, _Created | None] | None = None
+    destroyedTableIds: list[str] | None = None
+    error: bool | None = None
+    code: str | None = None
+
+    def told(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """(table, records that are there, records that are not)."""
+        for table, created in (self.createdTablesById or {}).items():
+            yield table, [*((created and created.recordsById) or ())], []
+        for table, changed in (self.changedTablesById or {}).items():
+            if changed is not None:
+                yield table, changed.there(), changed.destroyedRecordIds or []
 
     def size(self) -> int:
         """How many records it names as created or changed."""
-        changed = self.changedTablesById.values()
-        return sum(len(each.createdRecordsById) + len(each.changedRecordsById) for each in changed)
+        return sum(len(there) for _, there, _ in self.told())
 
 
 class _Payloads(msgspec.Struct):
     payloads: list[_Payload]
     cursor: int
-    mightHaveMore: bool = False
+    mightHaveMore: bool | None = None
 
 
 def usable(webhook: Mapping[str, Any], now: datetime) -> bool:
@@ -183,7 +195,7 @@ class Log:
         items = yield from self._items(taken, response.sent_at, ctx.collections)
         whole = len(taken) == len(told.payloads)
         following = told.cursor if whole else asked + len(taken)
-        more = not whole or (told.mightHaveMore and following > asked)
+        more = not whole or (bool(told.mightHaveMore) and following > asked)
         return Page(items, next={**token, "cursor": following}, more=more)
 
     def _try_again(self, ctx: Context) -> Generator[Request, Response, None]:
@@ -219,28 +231,39 @@ class Log:
         self, payloads: Sequence[_Payload], as_of: datetime, wanted: frozenset[str]
     ) -> Generator[Request, Response, list[Item]]:
         """What the payloads lead to: a record of which they told last that it was destroyed is gone, any other is read.
-        One that a single payload names as both is read."""
+        One that a single payload names as both is read. A table that was destroyed takes its records with it."""
+        destroyed = {table for payload in payloads for table in payload.destroyedTableIds or ()}
+        ended = {
+            self.tables[key].collection: ChildSet(self.tables[key].collection, self.tables[key].path, frozenset(), at)
+            for key, at in (yield from self._ended(destroyed & self.tables.keys()))
+        }
         fates: dict[tuple[str, str], bool] = {}
         for payload in payloads:
-            for of, there, gone in _told(payload):
+            for of, there, gone in payload.told():
                 fates.update(((of, key), False) for key in gone)
                 fates.update(((of, key), True) for key in there)
         items: list[Item] = []
         for table_id, table in self.tables.items():
             if table.collection not in wanted:
                 continue
+            if table.collection in ended:
+                items.append(ended[table.collection])
+                continue
             mine = {key: there for (of, key), there in fates.items() if of == table_id}
             items += (Delete(table.collection, key, as_of) for key, there in mine.items() if not there)
             items += yield from table.read([key for key, there in mine.items() if there])
         return items
 
-
-def _told(payload: _Payload) -> Generator[tuple[str, list[str], list[str]], None, None]:
-    """(table, records that are there, records that are not) of a payload."""
-    for table, created in payload.createdTablesById.items():
-        yield table, [*created.recordsById], []
-    for table, changed in payload.changedTablesById.items():
-        yield table, [*changed.createdRecordsById, *changed.changedRecordsById], changed.destroyedRecordIds
+    def _ended(self, told: Set[str]) -> Generator[Request, Response, list[tuple[str, datetime]]]:
+        """Those of the tables told to be destroyed that the base has no longer, with the moment for which that holds:
+        one may have been restored meanwhile. Of a base that may not be read any more, nothing is concluded."""
+        if not told:
+            return []
+        response = yield tables(self.base, accept=REFUSED)
+        if response.status >= 300:
+            return []
+        there = {each.get("id") for each in list_in(decoded(lambda: response.decode(dict[str, Any])), "tables")}
+        return [(table, response.sent_at) for table in sorted(told - there)]
 
 
 def _portion(payloads: Sequence[_Payload]) -> Sequence[_Payload]:

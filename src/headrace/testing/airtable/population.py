@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 
-from headrace.testing.airtable.world import Base, Field, Json, Table, World, made_id
+from headrace.testing.airtable.world import OWNER, Base, Field, Json, Table, World, made_id
 
 TABLES = ("Orders", "Customers")
 _FIELDS: tuple[tuple[str, str, Json], ...] = (
@@ -42,8 +42,19 @@ class Population:
         for name, level in _SHARES:
             base = Base(made_id("app", self._seed, name), name, level)
             self._world.bases[base.id] = base
+            self._people(base)
             for table in TABLES:
                 self._table(base, table, "Mill" if name.startswith("Mill") else name, records.get(table, 0))
+
+    def _people(self, base: Base) -> None:
+        """Its owner has it by way of the workspace too; two were added to it, and a group."""
+        born = self._until - self._span_s
+        self._world.note("createBase", base.id, born)
+        self._world.invite(base, OWNER, "owner", born, inherited=True)
+        for number, level in enumerate(("create", "edit", "comment")):
+            who = OWNER if number == 0 else made_id("usr", self._seed, base.name, number)
+            self._world.invite(base, who, level, born + number)
+        self._world.invite(base, made_id("ugp", self._seed, base.name), "read", born + 3)
 
     def _table(self, base: Base, name: str, origin: str, count: int) -> None:
         fields = [

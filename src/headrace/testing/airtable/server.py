@@ -19,10 +19,11 @@ from headrace.testing.airtable.answers import Refused
 from headrace.testing.airtable.controls import add_controls
 from headrace.testing.airtable.formulas import InvalidFormula, compiled, holds
 from headrace.testing.airtable.mutator import Mutator
+from headrace.testing.airtable.people import MOST_EVENTS, audited, described
 from headrace.testing.airtable.population import Population
-from headrace.testing.airtable.truth import USER, shown
+from headrace.testing.airtable.truth import shown
 from headrace.testing.airtable.webhooks import WEEK_S, Webhook, made_secret
-from headrace.testing.airtable.world import Base, Json, Row, Table, World, made_id, written
+from headrace.testing.airtable.world import ENTERPRISE, OWNER, Base, Json, Row, Table, World, made_id, written
 from headrace.testing.exchange import Call, Reply
 from headrace.testing.faults import Fault
 from headrace.testing.limits import Allowance
@@ -34,7 +35,14 @@ LONGEST_URL = 16_000
 MOST_WEBHOOKS = 10
 ITERATORS = 1_000
 """How many lists can be read on at once."""
-SCOPES = ("data.records:read", "data.recordComments:read", "schema.bases:read", "webhook:manage")
+SCOPES = (
+    "data.records:read",
+    "data.recordComments:read",
+    "schema.bases:read",
+    "webhook:manage",
+    "workspacesAndBases:read",
+    "enterprise.auditLogs:read",
+)
 DAY_S = 86_400.0
 
 KINDS = frozenset(
@@ -49,6 +57,7 @@ KINDS = frozenset(
         "duplicates",
         "changed_while_read",
         "month_used_up",
+        "no_such_plan",
     }
 )
 """`iterator_gone` a list is read on: 422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE · `late_payloads` a payload shows after
@@ -56,7 +65,7 @@ KINDS = frozenset(
 webhooks were turned off · `no_formulas` 422 INVALID_FILTER_BY_FORMULA · `formulas_ignored` a filter filters nothing ·
 `hidden` a list shows empty · `duplicates` a page of a list begins with the last record of the one before ·
 `changed_while_read` a record of the list is changed before the page is made · `month_used_up` 429 until it is taken
-away: the workspace's requests of this month."""
+away: the workspace's requests of this month · `no_such_plan` 403: nobody is told who may work in a base."""
 
 
 class AirtableServer(ProviderServer):
@@ -144,10 +153,18 @@ class AirtableServer(ProviderServer):
         match (call.method, *call.segments):
             case ("GET", "v0", "meta", "whoami"):
                 scopes = {"scopes": sorted(self.scopes)} if _token(call).startswith("oaa") else {}
-                return Reply.json({"id": USER, **scopes})
+                return Reply.json({"id": OWNER, **scopes})
             case ("GET", "v0", "meta", "bases"):
                 self._need("schema.bases:read")
                 return Reply.json({"bases": [shown(base) for base in self.world.bases.values()]})
+            case ("GET", "v0", "meta", "bases", base):
+                self._need("workspacesAndBases:read")
+                if self.faults.strikes("no_such_plan", call.path):
+                    raise Refused(answers.FORBIDDEN)
+                return Reply.json(described(self._base(base), _Asked(call.query).all("include")))
+            case ("GET", "v0", "meta", "enterpriseAccounts", account, "auditLogEvents"):
+                self._need("enterprise.auditLogs:read")
+                return self._audited(account, _Asked(call.query))
             case ("GET", "v0", "meta", "bases", base, "tables"):
                 self._need("schema.bases:read")
                 return Reply.json({"tables": [each.described() for each in self._base(base).tables.values()]})
@@ -182,6 +199,15 @@ class AirtableServer(ProviderServer):
         if found is None:
             raise Refused(answers.FORBIDDEN)
         return found
+
+    def _audited(self, account: str, asked: "_Asked") -> Reply:
+        if account != ENTERPRISE:
+            raise Refused(answers.FORBIDDEN)
+        ascending = asked.one("sortOrder") == "ascending"
+        token = asked.one("next" if ascending else "previous")
+        size = min(MOST_EVENTS, int(asked.one("pageSize") or 10))
+        bounds = (asked.one("startTime"), asked.one("endTime"))
+        return Reply.json(audited(self.world, bounds, size, ascending, token))
 
     # Records.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import orjson
 
-from headrace.testing.airtable.world import Base, Table, World
+from headrace.testing.airtable.world import OWNER, Base, Table, World
 
 
 class Truth:
@@ -27,13 +27,18 @@ class Truth:
             case "webhook":
                 for base in bases.values():
                     yield from ((f"{base.id}/{key}", orjson.dumps(each.shown())) for key, each in base.webhooks.items())
+            case "collaborator":
+                yield from (each for base in bases.values() for each in _collaborators(base))
+            case "audit_event":
+                yield from ((each["id"], orjson.dumps(each)) for each in self._world.audit)
             case "user":
-                yield USER, orjson.dumps({"id": USER})
+                yield OWNER, orjson.dumps({"id": OWNER})
             case _:
                 scope, _, upstream = name.partition(".")
                 scope, upstream = self._found.get(collection_id, (scope, upstream))
                 table_id, _, part = upstream.partition("/")
-                yield from self._rows(bases[scope].tables[table_id], comments=part == "comments")
+                if (within := bases[scope].tables.get(table_id)) is not None:
+                    yield from self._rows(within, comments=part == "comments")
 
     def _rows(self, table: Table, *, comments: bool) -> Iterator[tuple[str, bytes]]:
         for row in list(table.rows.values()):
@@ -43,7 +48,9 @@ class Truth:
                 yield row.id, orjson.dumps(self._world.shown(table, row, by_id=True))
 
 
-USER = "usr00000000000001"
+def _collaborators(base: Base) -> Iterator[tuple[str, bytes]]:
+    yield from ((f"{base.id}/{key}", orjson.dumps(each)) for key, each in base.members.items())
+    yield from ((f"{base.id}/workspace/{key}", orjson.dumps(each)) for key, each in base.inherited.items())
 
 
 def shown(base: Base) -> dict[str, str]:

@@ -60,6 +60,12 @@ class Webhook:
         return self.first + len(self._payloads)
 
     def append(self, table_id: str, change: Change, now: float, lag_s: float) -> None:
+        self._append(table_id, {"changedTablesById": {table_id: change.rendered()}}, now, lag_s)
+
+    def dropped(self, table_id: str, now: float, lag_s: float) -> None:
+        self._append(table_id, {"destroyedTableIds": [table_id]}, now, lag_s)
+
+    def _append(self, table_id: str, told: dict[str, Any], now: float, lag_s: float) -> None:
         filters = self.specification.get("options", {}).get("filters", {})
         elsewhere = filters.get("recordChangeScope", table_id) != table_id
         if not self.alive(now) or "tableData" not in filters.get("dataTypes", ()) or elsewhere:
@@ -69,7 +75,7 @@ class Webhook:
             "baseTransactionNumber": self.next,
             "actionMetadata": {"source": "client"},
             "payloadFormat": "v0",
-            "changedTablesById": {table_id: change.rendered()},
+            **told,
         }
         self._payloads.append((now + lag_s, now, payload))
 

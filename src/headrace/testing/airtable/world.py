@@ -13,6 +13,8 @@ from typing import Any
 from headrace.testing.airtable.webhooks import Change, Webhook
 
 Json = dict[str, Any]
+OWNER = "usr00000000000001"
+ENTERPRISE = "ent00000000000001"
 COMPUTED = frozenset({"formula", "createdTime", "lastModifiedTime", "autoNumber", "count"})
 
 
@@ -85,6 +87,10 @@ class Base:
     level: str
     tables: dict[str, Table] = field(default_factory=dict)
     webhooks: dict[str, Webhook] = field(default_factory=dict)
+    members: dict[str, Json] = field(default_factory=dict)
+    """Who may work in it, by id: `usr…` persons, `ugp…` groups."""
+    inherited: dict[str, Json] = field(default_factory=dict)
+    """Who may by way of its workspace."""
 
     def table(self, name: str) -> Table | None:
         """By id or name."""
@@ -97,6 +103,8 @@ class World:
     def __init__(self, now: Callable[[], float], lag: Callable[[], float] = lambda: 0.0) -> None:
         self.now = now
         self.bases: dict[str, Base] = {}
+        self.audit: list[Json] = []
+        """The enterprise's log, in the order of time."""
         self.changes = 0
         self._lag = lag
         self._readings = 0
@@ -129,11 +137,19 @@ class World:
         row = table.rows[key] = table.trash.pop(key)
         self._tell(base, table, Change(created={key: row.created}))
 
+    def drop(self, base: Base, table: Table) -> None:
+        """Delete a table with all that is in it."""
+        del base.tables[table.id]
+        self.changes += 1
+        self.note("deleteTable", table.id)
+        for webhook in base.webhooks.values():
+            webhook.dropped(table.id, self.now(), self._lag())
+
     def comment(self, table: Table, key: str, text: str) -> str:
         """A comment on a record. Neither its time of change moves, nor is there a payload."""
         self._made += 1
         comment_id = made_id("com", table.id, self._made)
-        author = {"id": "usr00000000000001", "email": "ada@example.com", "name": "Ada"}
+        author = {"id": OWNER, "email": "ada@example.com", "name": "Ada"}
         made = {"id": comment_id, "author": author, "createdTime": written(self.now()), "lastUpdatedTime": None}
         table.rows[key].comments.append({**made, "text": text})
         self.changes += 1
@@ -153,6 +169,38 @@ class World:
     def rename(self, thing: Base | Table | Field, name: str) -> None:
         thing.name = name
         self.changes += 1
+        self.note("renameModel", thing.id)
+
+    def invite(self, base: Base, who: str, level: str, born: float | None = None, *, inherited: bool = False) -> None:
+        """Let a person (`usr…`) or a group (`ugp…`) work in a base."""
+        moment = self.now() if born is None else born
+        made = {"createdTime": written(moment), "grantedByUserId": OWNER, "permissionLevel": level}
+        own = {"userId": who, "email": f"{who[-4:]}@example.com"}
+        made |= {"groupId": who, "name": f"group {who[-4:]}"} if who.startswith("ugp") else own
+        (base.inherited if inherited else base.members)[who] = made
+        self.changes += 1
+        self.note("createBaseCollaboration", base.id, moment)
+
+    def dismiss(self, base: Base, who: str) -> None:
+        del base.members[who]
+        self.changes += 1
+        self.note("deleteBaseCollaboration", base.id)
+
+    def note(self, action: str, model_id: str, born: float | None = None) -> None:
+        """Write it into the enterprise's log."""
+        moment = self.now() if born is None else born
+        event = {
+            "id": made_id("01", len(self.audit)),
+            "timestamp": written(moment),
+            "action": action,
+            "actor": {"type": "user", "user": {"id": OWNER, "email": "ada@example.com", "name": "Ada"}},
+            "modelId": model_id,
+            "payload": {},
+            "payloadVersion": "1.0",
+            "context": {"actionId": made_id("act", len(self.audit)), "enterpriseAccountId": ENTERPRISE},
+            "origin": {"ipAddress": "192.0.2.1", "userAgent": "Mozilla/5.0"},
+        }
+        self.audit.append({**event, "modelType": "base" if model_id.startswith("app") else "table"})
 
     def _tell(self, base: Base, table: Table, change: Change) -> None:
         self.changes += 1
