@@ -69,7 +69,10 @@ def read(
 
 
 def begin_at(begin: Request, cursor: Cursor | None) -> Request:
-    """The request of the page that the cursor leads to; of the first one where it leads to none."""
+    """The request of the page that the cursor leads to; of the first one where it leads to none. Raises Faulted where
+    that is the page that led there: such a list would never end."""
+    if cursor is not None and cursor.get("itself"):
+        raise stuck("its Link header names the page itself as the next one")
     return at_url(begin, cursor["url"]) if cursor is not None and "url" in cursor else begin
 
 
@@ -99,7 +102,8 @@ def following(
     The Link header says so. Its path is followed as it is, which may be another one (`/repositories/{id}/…`); its host
     is not: credentials stay where they belong. What a server behind a proxy writes without a host is meant from where
     the answer came. Where no Link header came at all, a list that is `numbered` goes on after a page that is full.
-    Raises Faulted where the link leads to the page that it came with: such a list would never end.
+    A link to the page that it came with is told by the request for the next one (`begin_at`), when the rows of this one
+    are kept.
     """
     header = response.headers.get("link", "")
     url = next_link(header)
@@ -107,10 +111,8 @@ def following(
         return _numbered(request, response, rows, cursor) if numbered and not header else None
     parts = urlsplit(urljoin(response.url, url))
     prefix = urlsplit(str(ctx.properties.get("base_url") or "")).path.rstrip("/")
-    after = {"url": f"{parts.path.removeprefix(prefix)}?{parts.query}"}
-    if at_url(request, after["url"]) == request:
-        raise stuck("its Link header names the page itself as the next one")
-    return after
+    after: Cursor = {"url": f"{parts.path.removeprefix(prefix)}?{parts.query}"}
+    return {**after, "itself": True} if at_url(request, after["url"]) == request else after
 
 
 def _numbered(request: Request, response: Response, rows: int, cursor: Cursor | None) -> Cursor | None:
