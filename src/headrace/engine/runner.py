@@ -138,7 +138,7 @@ class SyncRunner:
                 if clock.jumps != jumps:
                     jumps = clock.jumps
                     self._health.try_now(session.now())  # attempts were put off by the clock of before
-                await self._begin_run(assembly)
+                await self._begin_run(assembly, stepper)
                 stepper.start_due(self._runs.tempo(session), active=self._proceed())
                 self.resting = not stepper.busy
                 with suppress(TimeoutError):
@@ -227,14 +227,18 @@ class SyncRunner:
                 raise
             # Pages wait for the same trouble to pass, and whoever asks this process is told of it.
 
-    async def _begin_run(self, assembly: Assembly) -> None:
-        due = self._runs.due(assembly.session)
-        if due is not None and due <= assembly.session.now() and self._proceed():
+    async def _begin_run(self, assembly: Assembly, stepper: Stepper) -> None:
+        due = self._run_due(assembly, stepper)
+        if due is not None and due <= assembly.session.now():
             await self._runs.begin(assembly.session)
+
+    def _run_due(self, assembly: Assembly, stepper: Stepper) -> datetime | None:
+        """When the next run begins: not before the changes of the former one are read."""
+        return self._runs.due(assembly.session) if self._proceed() and not stepper.reads_changes else None
 
     def _wait(self, assembly: Assembly, stepper: Stepper) -> float:
         """Seconds until something is due that does not run yet."""
         tempo, active = self._runs.tempo(assembly.session), self._proceed()
-        times = [stepper.next_due(tempo, active=active), self._runs.due(assembly.session) if active else None]
+        times = [stepper.next_due(tempo, active=active), self._run_due(assembly, stepper)]
         soonest = min((moment for moment in times if moment is not None), default=tempo.now + LONGEST_WAIT)
         return max(0.0, min(soonest - tempo.now, LONGEST_WAIT).total_seconds())

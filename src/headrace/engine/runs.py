@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from headrace.db.queries import load
 from headrace.engine.schedule import CLOCKS_APART, RUN_EVERY, Tempo, first_run, run_after
 from headrace.engine.session import Session
+from headrace.errors import Fenced
 
 SQL = load(__package__, "states.sql")
 STATE, START_RUN, SCHEDULE_RUN = SQL.state, SQL.start_run, SQL.schedule_run
@@ -44,12 +45,16 @@ class Runs:
 
     async def begin(self, session: Session) -> None:
         """Begin the run that is due, and write down the next. A run that was asked for counts anew from now; a late one
-        runs once and keeps to its hours."""
+        runs once and keeps to its hours. Raises Fenced when the sync is another worker's, whose run it is then."""
         now, fence = session.now(), session.fence
         asked = self.requested is not None and (self.started is None or self.requested > self.started)
         self.next = now + RUN_EVERY if asked or self.next is None else run_after(self.next, now)
         self.started = now
-        await session.services.db.ingest.execute(START_RUN, fence.stream_id, fence.sync_id, now, self.next, fence.epoch)
+        done = await session.services.db.ingest.execute(
+            START_RUN, fence.stream_id, fence.sync_id, now, self.next, fence.epoch
+        )
+        if not done.endswith(" 1"):
+            raise Fenced(f"Sync {fence.sync_id} is another worker's now.")
 
     def tempo(self, session: Session) -> Tempo:
         """What the due times depend on, now. Webhooks wait for the next run of a scheduled sync."""

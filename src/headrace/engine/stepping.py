@@ -50,6 +50,11 @@ class Stepper:
         """Whether anything is under way."""
         return bool(self._running) or self._going_back is not None
 
+    @property
+    def reads_changes(self) -> bool:
+        """Whether changes are being read, at either horizon. Backfills and sweeps outlast runs."""
+        return any(_group(reading)[0] == "horizons" for reading in self._running)
+
     def start_due(self, tempo: Tempo, *, active: bool) -> None:
         """Start what is due. `active`: requests to the provider may begin."""
         for reading in self._idle():
