@@ -34,6 +34,7 @@ from headrace.providers.kit import (
 )
 from headrace.providers.kit.pagers import stuck
 from headrace.providers.kit.rows import Answer, Body, Picker, Raw, decoded, iso8601, list_in
+from headrace.providers.kit.trail import Trail
 from headrace.providers.salesforce import soql
 from headrace.providers.salesforce.access import document, error_of, fault, path
 from headrace.providers.salesforce.describe import Shape, describe
@@ -300,10 +301,12 @@ def _rest(answer: Answer) -> Generator[Request, Response, list[bytes]]:
 
 
 def _behind(locator: str | None) -> Generator[Request, Response, list[bytes]]:
-    """The rows at a locator and those that follow, within one page. When one dies, the page is asked for again."""
+    """The rows at a locator and those that follow, within one page. When one dies, the page is asked for again. Raises
+    Faulted where they lead in a circle."""
     rows: list[bytes] = []
+    trail = Trail()
     while locator:
-        response = yield Request(locator, accept=(400, 404))
+        response = yield Request(trail.follow(locator), accept=(400, 404))
         if response.status >= 300:
             raise Faulted(Fault("transient", "a query locator died within a page"))
         answer = _answer(response)
