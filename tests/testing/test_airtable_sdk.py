@@ -99,11 +99,14 @@ async def test_a_webhook_is_made_read_and_taken_away() -> None:
         key, gone = [*table.rows][:2]
         server.world.update(base, table, key, {table.fields[0].id: "changed"})
         server.world.delete(base, table, gone)
+        server.world.drop(base, next(each for each in base.tables.values() if each is not table))
         webhook = await asked(lambda: theirs.webhook(made.id))
         payloads = await asked(lambda: [*webhook.payloads()])
-        assert [each.cursor for each in payloads] == [1, 2]
+        assert [each.cursor for each in payloads] == [1, 2, 3]
         assert [*payloads[0].changed_tables_by_id[table.id].changed_records_by_id] == [key]
         assert payloads[1].changed_tables_by_id[table.id].destroyed_record_ids == [gone]
+        assert {*payloads[2].destroyed_table_ids}.isdisjoint(base.tables)
+        assert len(payloads[2].destroyed_table_ids) == 1
 
         body, headers = base.webhooks[made.id].ping(base.id, server.clock.now())
         told = WebhookNotification.from_request(
