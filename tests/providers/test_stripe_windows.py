@@ -1,13 +1,17 @@
 """A window of one of Stripe's lists shows each of its rows, also where a cursor in it loses the rest of its second."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_stripe import NOW, SmallStripe
 
 from headrace.clock import from_unix
+from headrace.http import Request, Response
 from headrace.providers.kit import Context, Record, Window
 from headrace.providers.kit.checks import walk
 from headrace.providers.stripe import STRIPE
@@ -105,3 +109,27 @@ def test_a_list_in_which_time_leads_nowhere_is_read_by_id(
         if (lo is None or row["created"] >= BEGIN + lo) and (hi is None or row["created"] < BEGIN + hi)
     }  # fmt: skip
     assert there <= set(listed(stripe, window))
+
+
+class Silent(SmallStripe):
+    """It says nothing of what follows: `has_more` is left out, or null."""
+
+    def __init__(self, null: bool) -> None:
+        super().__init__()
+        self._null = null
+
+    def respond(self, request: Request) -> Response:
+        answered = super().respond(request)
+        body = orjson.loads(answered.body)
+        del body["has_more"]
+        return replace(answered, body=orjson.dumps({**body, "has_more": None} if self._null else body))
+
+
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250, 400])
+def test_where_nothing_is_said_of_what_follows_a_list_goes_on_after_a_full_page(count: int, null: bool) -> None:
+    for window in (Window(), Window(from_unix(BEGIN), from_unix(BEGIN + 1000))):
+        stripe = Silent(null)
+        rows = [{"id": f"ch_{n}", "object": "charge", "created": BEGIN + n // 3} for n in range(count)]
+        stripe.add("/v1/charges", *reversed(rows))
+        assert set(listed(stripe, window)) == {row["id"] for row in rows}

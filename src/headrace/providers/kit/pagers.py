@@ -267,7 +267,8 @@ def connection(path: str, size: int, variable: str = "variables") -> Token:
 class LastId(Sized):
     """Keyset: the next page begins after the last row's id (`key`), in an order that does not change.
 
-    The end: `more` is false; or, where the provider has no such field, a page shorter than the size.
+    The end: `more` is false; or, where the provider has no such field, or this answer lacks it, a page shorter than the
+    size.
     """
 
     def __init__(
@@ -287,7 +288,9 @@ class LastId(Sized):
         return self._in_size(request, None)
 
     def after(self, request: Request, response: Response, answer: Answer) -> Cursor | None:
-        more = answer.told["more"] if "more" in self.told else len(answer.rows) >= self._asked(request)
+        more = answer.told.get("more")
+        if more is None:
+            more = len(answer.rows) >= self._asked(request)
         if not more:
             return None
         if not answer.rows:

@@ -1,5 +1,9 @@
 """Stripe's lists: `{"object": "list", "data": […], "has_more": …, "url": …}`, newest first, at most 100 rows, paged by
-`starting_after` (https://docs.stripe.com/api/pagination) and, where they take `created`, by time."""
+`starting_after` (https://docs.stripe.com/api/pagination) and, where they take `created`, by time.
+
+`has_more` is required in Stripe's OpenAPI description. A server that leaves it out says nothing of the end: there a
+list goes on after a page that holds as many rows as were asked for.
+"""
 
 import math
 from collections.abc import Generator
@@ -90,18 +94,19 @@ class _Windowed(Paged):
             response = yield from self._once_more(response, window, place)
         answer = decoded(lambda: self._list.read(response))
         rows: list[Raw] = answer.rows
+        more = answer.told["more"] if answer.told["more"] is not None else len(rows) >= int(SIZE[1])
         if not rows:
-            if answer.told["more"]:
+            if more:
                 raise stuck("it says that more follows and shows no row to go on from")
             return Rows([], response.sent_at)
         first, (last, oldest) = _told(rows[0])[1], _told(rows[-1])
         if "timeless" in place or self._is_timeless(window, place, first, oldest):
-            following = {"after": last, "timeless": True} if answer.told["more"] else None
+            following = {"after": last, "timeless": True} if more else None
             return Rows([row for row in rows if _lies_in(window, row)], response.sent_at, following)
         least = -math.inf if window.lo is None else math.ceil(window.lo.timestamp())
         if oldest is not None and oldest < least:
             return Rows([row for row in rows if (_told(row)[1] or least) >= least], response.sent_at)
-        if not answer.told["more"]:
+        if not more:
             return Rows(rows, response.sent_at)
         if first is None or oldest is None or first == oldest:
             return Rows(rows, response.sent_at, {"after": last})
