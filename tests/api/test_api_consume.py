@@ -302,14 +302,41 @@ async def test_of_bad_tokens_nothing_is_acted_on_by_half(
     assert (held["num_ack_pending"], held["num_pending"], held["num_dead"]) == (2, 0, 0)
 
 
+async def settled(admin: Caller, action: str) -> float:
+    """How many tokens of such calls this process has counted."""
+    name = f'headrace_messages_settled_total{{action="{action}"}} '
+    lines = (await admin("GET", "/metrics")).text.splitlines()
+    return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
+
+
+async def test_ten_thousand_tokens_at_once_are_refused_and_taken_in_ten_calls(admin: Caller, shelf: Shelf) -> None:
+    made = await admin.ok("POST", PATH, {"stream_id": str(shelf.stream_id), "max_ack_pending": 10_000})
+    consumer = f"{PATH}/{made['id']}"
+    await shelf.put_many(10_000)
+    batches = [
+        [message["ack_token"] for message in (await admin.ok("GET", f"{consumer}/next?batch_size=1000"))["data"]]
+        for _ in range(10)
+    ]
+    every = [token for batch in batches for token in batch]
+    assert len(set(every)) == 10_000
+    refused = await admin.fails(422, "POST", f"{consumer}/ack", {"ack_tokens": every})
+    assert "ack_tokens" in refused["validation_errors"]
+    assert (await admin.ok("GET", consumer))["num_ack_pending"] == 10_000
+    acks = [admin("POST", f"{consumer}/ack", {"ack_tokens": batch}) for batch in batches]
+    assert {answer.status_code for answer in await asyncio.gather(*acks)} == {204}
+    assert (await admin.ok("GET", consumer))["num_ack_pending"] == 0
+
+
 @pytest.mark.parametrize(("action", "out", "dead"), [("ack", 0, 0), ("nack", 0, 0), ("extend", 1, 0), ("term", 0, 1)])
 async def test_a_token_given_twice_counts_once(
     admin: Caller, shelf: Shelf, consumer: str, action: str, out: int, dead: int
 ) -> None:
     await shelf.put("a")
     [message] = (await admin.ok("GET", f"{consumer}/next"))["data"]
+    before = await settled(admin, action)
     answer = await admin("POST", f"{consumer}/{action}", {"ack_tokens": [message["ack_token"]] * 1000})
     assert answer.status_code == 204
+    assert await settled(admin, action) == before + 1
     held = await admin.ok("GET", consumer)
     assert (held["num_ack_pending"], held["num_dead"]) == (out, dead)
     assert await ids(admin, consumer, batch_size=10) == (["a"] if action == "nack" else [])

@@ -1,9 +1,13 @@
 """Events over HTTP: by cursor, and through consumers of kind `events`."""
 
+from datetime import timedelta
 from typing import Any
 
-from callers import Caller
+from callers import Caller, until
 from shelf import Shelf
+
+from headrace.api.services import Services
+from headrace.stream.events import partitions
 
 CONSUMERS = "/v1/http-consumers"
 
@@ -69,6 +73,27 @@ async def test_a_consumer_of_events_lets_its_stream_keep_them(admin: Caller, she
     assert "event_days" in refused["validation_errors"]
     await admin.ok("DELETE", path)
     assert (await admin.ok("PATCH", stream, {"event_days": 0}))["event_days"] == 0
+
+
+async def test_what_a_consumer_was_not_given_in_seven_days_is_dropped_and_told(
+    admin: Caller, shelf: Shelf, services: Services
+) -> None:
+    path = await of_events(admin, shelf)
+    began = services.db.clock.now()
+    await shelf.put("ord_1")
+    await shelf.put("ord_2")
+    await partitions.drop_expired(services.db, began + timedelta(days=7))
+    assert [each["upstream_id"] for each in (await admin.ok("GET", "/v1/events"))["events"]] == ["ord_1", "ord_2"]
+    assert (await admin.ok("GET", path))["num_lost"] == 0
+
+    async def gone() -> bool:
+        await partitions.drop_expired(services.db, began + timedelta(days=9))
+        return not (await admin.ok("GET", "/v1/events"))["events"]
+
+    await until(gone)
+    held = await admin.ok("GET", path)
+    assert (held["num_pending"], held["num_lost"], held["health"]["status"]) == (0, 2, "warning")
+    assert [note for note in held["health"]["notes"] if note.startswith("2 events were dropped")]
 
 
 async def test_a_consumer_of_events_gives_events_and_takes_acks(admin: Caller, shelf: Shelf) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 STREAM = Path(__file__).parents[2] / "src" / "headrace" / "stream"
 
-_CONSUMERS = "test_consumer_law.py", "test_consume.py", "test_turns.py"
+_CONSUMERS = "test_consumer_law.py", "test_consume.py", "test_deliver_policies.py", "test_turns.py"
 _APPEND = "test_order_law.py", "test_append.py"
 _LEAVING = ("test_purge_and_retention.py",)
 _EVENTS = "test_event_law.py", "test_events.py"

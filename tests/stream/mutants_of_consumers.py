@@ -4,6 +4,7 @@ from mutant import Mutant
 
 _STATE, _TURN, _STORAGE = (f"consumers/{name}.py" for name in ("state", "turn", "storage"))
 _RECORDS, _EVENTS, _TURN_SQL = (f"consumers/{name}.sql" for name in ("records", "events", "turn"))
+_POLICIES = ("test_deliver_policies.py",)
 
 # Not here: that an ack looks at the version, and at the generation. A turn gives a record out once and turns are never
 # numbered twice, so both are told by the turn; the generation is for a database that was put back (tests/cli). A reset
@@ -295,6 +296,54 @@ OF_CONSUMERS = (
         "consumers/lifecycle.sql",
         "appended_at < $2 order by head desc",
         "$2::timestamptz is not null order by head desc",
+    ),
+    Mutant(
+        "last-left-out",
+        "`last` begins with the last record",
+        _RECORDS,
+        "select r.updated_idx - 1 from records r",
+        "select r.updated_idx from records r",
+        asked=_POLICIES,
+    ),
+    Mutant(
+        "last-of-the-purged",
+        "`last` begins with the last visible record",
+        _RECORDS,
+        "where r.stream_id = $1 and r.updated_idx is not null and not exists (",
+        "where r.stream_id = $1 and r.updated_idx is not null or not exists (",
+        asked=_POLICIES,
+    ),
+    Mutant(
+        "bad-token-taken",
+        "of bad tokens nothing is acted on",
+        "consumers/tokens.py",
+        "if differs:",
+        "if not deliveries:",
+        asked=("test_consume.py",),
+    ),
+    Mutant(
+        "named-twice",
+        "a token named twice counts once",
+        _STATE,
+        "if message.group is group:",
+        "if False:",
+        asked=("../api/test_api_consume.py::test_a_token_given_twice_counts_once",),
+    ),
+    Mutant(
+        "counted-twice",
+        "a token named twice counts once",
+        "consumers/dispatcher.py",
+        "len(set(tokens))",
+        "len(tokens)",
+        asked=("test_tally.py",),
+    ),
+    Mutant(
+        "crowd-waits",
+        "a hundred calls may wait",
+        "consumers/desk.py",
+        "if wait_ms and sum(receive.waits for receive in self._receives) >= MOST_WAITING:",
+        "if False:",
+        asked=("test_consume_waiting.py",),
     ),
     Mutant(
         "dead-of-the-purged",

@@ -153,6 +153,19 @@ async def test_extend_lets_the_ack_wait_begin_anew(log: Log, process: Process) -
     assert (await consumer.counts()).num_ack_pending == 1
 
 
+async def test_a_refused_extend_leaves_the_ack_wait_alone(log: Log, process: Process) -> None:
+    consumer, other = await process.consumer(log, ack_wait_ms=1), await process.consumer(log)
+    await log.append(record("a"), record("b"))
+    out, foreign = await consumer.take(2), await other.take(1)
+    await consumer.alter(ack_wait_ms=60_000)
+    for bad in (foreign["a"], "x"):
+        with pytest.raises(BadRequest):
+            await consumer.extend(out["a"], out["b"], bad)
+
+    again = await consumer.next(2, wait_ms=10_000)
+    assert [r.upstream_id for _, r in again.messages] == ["a", "b"]
+
+
 async def test_after_max_deliver_deliveries_a_message_is_set_aside(log: Log, process: Process) -> None:
     consumer = await process.consumer(log, max_deliver=2)
     await log.append(record("a"), record("b"))
@@ -363,37 +376,6 @@ async def test_a_filter_that_lets_little_through_finds_it_far_away(log: Log, pro
     delivered = await consumer.next(1)
     assert [r.upstream_id for _, r in delivered.messages] == ["rare"]
     assert delivered.num_pending == 0
-
-
-@pytest.mark.parametrize(("policy", "wanted"), [("all", "abc"), ("new", ""), ("last", "c"), ("1h", "abc")])
-async def test_where_a_consumer_begins(log: Log, process: Process, policy: str, wanted: str) -> None:
-    await log.append(*(record(id_) for id_ in "abc"))
-    consumer = await process.consumer(log, policy)
-    await log.append(record("x"))
-
-    assert list(await consumer.take(10)) == [*wanted, "x"]
-
-
-async def test_from_the_last_hour_on(log: Log, process: Process) -> None:
-    await log.append(record("old"))
-    await log.db.api.execute("update stream_heads set appended_at = appended_at - $1::interval", timedelta(minutes=61))
-    await log.append(record("young"))
-    await retention.drop_old_positions(log.db, log.stream_id)
-
-    assert list(await (await process.consumer(log, "1h")).take(10)) == ["young"]
-
-
-async def test_reset_moves_voids_tokens_and_keeps_dead_letters(log: Log, consumer: Consumer) -> None:
-    await log.append(*(record(id_) for id_ in "abc"))
-    out = await consumer.take(10)
-    await consumer.term(out["a"])
-    await consumer.reset("last")
-    await consumer.ack(out["b"], out["c"])
-
-    assert list(await consumer.dead()) == ["a"]
-    assert list(await consumer.take(10)) == ["c"]
-    await consumer.reset("all")
-    assert list(await consumer.take(10)) == ["a", "b", "c"]
 
 
 async def test_malformed_and_foreign_tokens_are_refused_and_nothing_is_acted_on(

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from stream_consumer import Process
+from stream_log import Log, record
+
 from headrace import ids
 from headrace.db.pool import Database
 from headrace.stream.consumers import tally
@@ -29,6 +32,15 @@ async def test_processes_add_to_the_same_figures(db: Database) -> None:
         await process.write(db)
     assert await told(db, key) == (10, 6)
     assert await told(db, other) == (0, 2)
+
+
+async def test_a_token_that_is_named_twice_was_acked_once(log: Log, process: Process) -> None:
+    consumer = await process.consumer(log)
+    await log.append(record("a"), record("b"))
+    out = await consumer.take(2)
+    await consumer.ack(out["a"], out["b"], out["a"])
+    await process.dispatcher.tally.write(log.db)
+    assert await told(log.db, Key(log.stream_id, consumer.id)) == (2, 2)
 
 
 async def test_what_could_not_be_written_is_written_later(db: Database) -> None:

@@ -150,7 +150,7 @@ async def term(request: Request) -> Response:
 
 
 def _done(action: str, fields: AckFields) -> Response:
-    SETTLED.labels(action).inc(len(fields.ack_tokens))
+    SETTLED.labels(action).inc(len(set(fields.ack_tokens)))
     return Response(status_code=204)
 
 

@@ -15,5 +15,5 @@ SECONDS = Histogram(
 )
 UNDER_WAY = Gauge("headrace_http_requests_under_way", "Requests being answered now, waiting ones included.")
 DELIVERED = Counter("headrace_messages_delivered", "Messages handed out by `next`.")
-SETTLED = Counter("headrace_messages_settled", "Tokens acted on, by what was asked.", ["action"])
+SETTLED = Counter("headrace_messages_settled", "Tokens of calls, each once in a call.", ["action"])
 WEBHOOKS = Counter("headrace_webhooks", "Webhooks that came in, by what was made of them.", ["outcome"])

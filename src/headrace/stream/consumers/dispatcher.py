@@ -87,7 +87,7 @@ class Dispatcher:
         desk = await self._desk(stream_id, consumer_id)
         await desk.settle(Settle(action, desk.tokens.read(tokens), delay, reason))
         if action == "ack":
-            self.tally.acked(Key(stream_id, consumer_id), len(tokens))
+            self.tally.acked(Key(stream_id, consumer_id), len(set(tokens)))
 
     async def _desk(self, stream_id: UUID, consumer_id: UUID) -> Desk:
         key = Key(stream_id, consumer_id)

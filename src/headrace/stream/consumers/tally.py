@@ -29,7 +29,7 @@ class Tally:
             self._now(key)["delivered"] += messages
 
     def acked(self, key: Key, tokens: int) -> None:
-        """Of tokens: one that stood no more, or stood twice, counts as well."""
+        """Of tokens, each once, though one that stood no more counts as well."""
         self._now(key)["acked"] += tokens
 
     async def write(self, db: Database) -> None:
