@@ -108,6 +108,42 @@ def test_a_page_of_a_search_ends_with_a_whole_millisecond() -> None:
     assert read == [str(key) for key in range(1, 502)]
 
 
+def test_a_search_that_passes_over_the_order_is_read_on_by_its_own_cursor() -> None:
+    """In the order of the ids, the first of which was changed last."""
+    everything = [row(key, NOW - timedelta(minutes=key)) for key in range(1, 502)]
+
+    def respond(request: Request) -> Response:
+        if not request.url.endswith("/search"):
+            return batch(request)
+        low = int(asked(request)["filterGroups"][0]["filters"][0]["value"])
+        assert low == int((NOW - timedelta(days=1)).timestamp() * 1000), "the window stays the same"
+        first = int(asked(request).get("after", 0))
+        paging = {"paging": {"next": {"after": str(first + 200)}}} if first + 200 < len(everything) else {}
+        return answer({"total": 501, "results": everything[first : first + 200], **paging})
+
+    pages = walk(DEAL.changed, CTX, Window(NOW - timedelta(days=1), NOW + timedelta(hours=1)), respond)
+    read = [item.id for page in pages for item in page.items if isinstance(item, Record)]
+    assert read == [str(key) for key in range(1, 502)]
+
+
+def test_a_search_out_of_order_that_gives_no_cursor_is_a_fault() -> None:
+    everything = [row(key, NOW - timedelta(minutes=key)) for key in range(1, 202)]
+    with pytest.raises(Faulted, match="do not come in the order of their change"):
+        drive(
+            DEAL.changed(CTX, Window(NOW - timedelta(days=1), NOW), None),
+            lambda request: answer({"total": 201, "results": everything[:200]}),
+        )
+
+
+def test_a_millisecond_walked_by_id_out_of_order_is_a_fault() -> None:
+    tied = [row(key, NOW) for key in range(200, 0, -1)]
+    with pytest.raises(Faulted, match="do not come in the order of their ids"):
+        drive(
+            DEAL.changed(CTX, EVERYTHING, {"tie": int(NOW.timestamp() * 1000), "id": "0"}),
+            lambda request: answer({"total": 300, "results": tied}),
+        )
+
+
 def test_rows_that_do_not_come_in_the_order_of_their_change_are_asked_for_again() -> None:
     mixed = [row(key, NOW - timedelta(milliseconds=key)) for key in range(200)]
     with pytest.raises(Faulted) as told:
@@ -249,7 +285,7 @@ def test_what_a_batch_leaves_out_without_a_word_is_asked_for_by_itself(alone: Re
             drive(DEAL.fetch(CTX, "8", None), respond)
         return
     page, sent = drive(DEAL.fetch(CTX, "8", None), respond)
-    assert {(type(item), item.id) for item in page.items if not isinstance(item, ChildSet)} == {
+    assert {(type(item), item.id) for item in page.items if isinstance(item, Record | Delete)} == {
         (Record, "7"),
         (Delete, "8"),
     }
@@ -258,7 +294,7 @@ def test_what_a_batch_leaves_out_without_a_word_is_asked_for_by_itself(alone: Re
 
 def test_what_a_batch_names_as_not_there_is_gone_without_another_request() -> None:
     page, sent = drive(DEAL.fetch(CTX, "8", None), lambda _: in_batch("OBJECT_NOT_FOUND"))
-    assert {(type(item), item.id) for item in page.items if not isinstance(item, ChildSet)} == {
+    assert {(type(item), item.id) for item in page.items if isinstance(item, Record | Delete)} == {
         (Record, "7"),
         (Delete, "8"),
     }

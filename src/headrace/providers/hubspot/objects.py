@@ -168,14 +168,21 @@ class Objects:
     def changed(self, ctx: Context, window: Window, cursor: Cursor | None) -> Steps:
         """By search, in the order of the last change. A page ends with a whole millisecond, so that the next begins
         behind it; a millisecond of more objects than a page holds is walked by their ids. So a query never comes near
-        the 10 000 rows that it may show."""
+        the 10 000 rows that it may show. A search that does not come in that order (a server that passes over `sorts`)
+        is read to its end by its own cursor instead, as far as it goes. Raises Faulted where it gives none."""
         tie = cursor is not None and "tie" in cursor
         response = yield _search(f"{self._path}/search", self._query(window, cursor))
         answer = decoded(lambda: _found.read(response))
         places = [decoded(lambda row=row: self._place(row)) for row in answer.rows]  # type: ignore[misc]
+        following: Cursor | None
         full = len(places) >= FOUND or bool(places and answer.told["after"])
         if tie and cursor is not None:
+            keys = [str(key) for key, _ in places]
+            if full and keys != sorted(keys, key=lambda key: (len(key), key)):
+                raise Faulted(Fault("transient", f"the {self.kind.path} found do not come in the order of their ids"))
             following = {"tie": cursor["tie"], "id": places[-1][0]} if full else {"from": cursor["tie"] + 1}
+        elif full and (_is_plain(cursor) or not _in_order(places)):
+            following = self._onward(cursor, answer.told["after"])
         elif full:
             places, following = self._whole_milliseconds(places)
         else:
@@ -186,13 +193,19 @@ class Objects:
     def _whole_milliseconds(self, places: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]], Cursor]:
         """The rows before the last millisecond of a full page, and where the next one begins."""
         times = [_milliseconds(at) for _, at in places]
-        if None in times or times != sorted(times, key=lambda time: time or 0):
-            raise Faulted(Fault("transient", f"the {self.kind.path} found do not come in the order of their change"))
         last = times[-1]
         if times[0] == last:
             return [], {"tie": last, "id": "0"}
         before = [place for place, time in zip(places, times, strict=True) if time != last]
         return before, {"from": last}
+
+    def _onward(self, cursor: Cursor | None, after: Any) -> Cursor | None:
+        """The next page of a search whose order tells nothing; None where the plain pages are at their end."""
+        if after:
+            return {"from": None, **(cursor or {}), "after": str(after)}
+        if _is_plain(cursor):
+            return None
+        raise Faulted(Fault("transient", f"the {self.kind.path} found do not come in the order of their change"))
 
     def _query(self, window: Window, cursor: Cursor | None) -> dict[str, Any]:
         """The body of the search."""
@@ -203,7 +216,7 @@ class Objects:
             filters.append(_filter(stamp, "EQ", cursor["tie"]))
             filters.append(_filter("hs_object_id", "GT", cursor["id"]))
         else:
-            low = cursor["from"] if cursor is not None else _ceiled(window.lo)
+            low = cursor["from"] if cursor is not None and cursor["from"] is not None else _ceiled(window.lo)
             if low is not None:
                 filters.append(_filter(stamp, "GTE", low))
             if window.hi is not None:
@@ -213,6 +226,7 @@ class Objects:
             "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
             "properties": [stamp],
             "limit": FOUND,
+            **({"after": cursor["after"]} if cursor is not None and _is_plain(cursor) else {}),
         }
 
     # What is gone.
@@ -240,6 +254,17 @@ class Objects:
 
 def _key(row: Raw) -> str:
     return str(decoded(lambda: _id(row))[0])
+
+
+def _is_plain(cursor: Cursor | None) -> bool:
+    """Whether a search is read by its own cursor."""
+    return cursor is not None and "after" in cursor
+
+
+def _in_order(places: list[tuple[str, Any]]) -> bool:
+    times = [_milliseconds(at) for _, at in places]
+    told = [time for time in times if time is not None]
+    return len(told) == len(times) and told == sorted(told)
 
 
 def _filter(name: str, operator: str, value: Any) -> dict[str, str]:
