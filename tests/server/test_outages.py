@@ -4,6 +4,7 @@ itself."""
 import asyncio
 import os
 import random
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -113,6 +114,7 @@ class Stand:
 
     async def goes_on(self) -> None:
         """Wait until the process is ready and the stream equals the provider, which has changed meanwhile."""
+        self.provider.mutator.changes_per_s = 0
         self.provider.account.create("customers", {"name": "Born in the outage"})
 
         async def ready() -> bool:
@@ -171,6 +173,18 @@ async def restarted(here: Stand) -> None:
     await here.postgres.start()
 
 
+async def killed(here: Stand) -> None:
+    """All of it at once; it is started anew, and goes through its log."""
+    before = here.postgres.pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+
+    async def back() -> bool:
+        return here.postgres.pid not in (None, before)
+
+    await eventually(back)
+
+
 async def cut_off(here: Stand) -> None:
     """Half-open: nothing passes, and nobody is told."""
     here.proxy.weather.stalled = True
@@ -198,9 +212,10 @@ async def out_of_room(here: Stand) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_the_process_outlives_what_happens_to_its_database(folder: Path) -> None:
-    outages: list[Callable[[Stand], Awaitable[None]]] = [restarted, cut_off, read_only, out_of_room]
+    outages: list[Callable[[Stand], Awaitable[None]]] = [restarted, killed, cut_off, read_only, out_of_room]
     async with stand(folder) as here:
         for outage in outages:
+            here.provider.mutator.changes_per_s = 20  # so that it strikes while something is read and stored
             await outage(here)
             await here.goes_on()
 
@@ -221,8 +236,10 @@ async def test_the_stream_equals_the_provider_though_the_databases_clock_is_set(
 async def test_a_database_that_is_unreachable_for_two_minutes(folder: Path) -> None:
     async with stand(folder) as here:
         here.proxy.weather.stalled = True
+        await here.tells("does not answer")
         await here.has_let_go()
         await asyncio.sleep(120)
+        await here.tells("does not answer")
         here.proxy.weather.stalled = False
         await here.goes_on()
 
