@@ -1,6 +1,6 @@
 """A sync that nobody reads is never healthy, and one that is read as seldom as it should be is not called late."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from holding import Holding, holding
 from shop import open_shop
@@ -75,3 +75,44 @@ async def test_a_restarted_sync_is_as_healthy_as_it_was(db: Database) -> None:
 
             await held.until(read_again)
             assert seen == {"healthy"}
+
+
+async def test_a_sync_that_runs_every_four_hours_is_late_after_two_of_them(db: Database) -> None:
+    async with open_shop() as shop:
+        shop.put("order", "o1")
+        async with holding(db, shop, ["order"]) as held:
+            await held.patch(sync_frequency="4h")
+            await held.start()
+            await held.read_to_the_end()
+
+            async def healthy() -> bool:
+                return await health_in(held, timedelta(0)) == "healthy"
+
+            await held.until(healthy)
+            await held.stop()
+            assert await health_in(held, timedelta(hours=7, minutes=59)) == "healthy"
+            assert await health_in(held, timedelta(hours=8, minutes=1)) == "warning"
+
+
+async def test_each_collection_tells_how_long_a_delete_may_go_unseen(db: Database) -> None:
+    """Compared every six hours where the provider does not tell of deletes, once a week where it does."""
+    async with open_shop() as shop:
+        shop.put("order", "o1")
+        shop.put("tag", "t1")
+        async with holding(db, shop, ["order", "tag"]) as held:
+            await held.start()
+            await held.read_to_the_end()
+
+            async def scheduled() -> bool:
+                return all(row["next_sweep_due_at"] for row in (await held.collections()).values())
+
+            await held.until(scheduled)
+            await held.stop()
+            told = await held.collections()
+            poll_s = held.sync.max_poll_ms / 1000
+            assert told["shop:tag"]["delete_detection_seconds"] == 6 * 3600 + round(poll_s)
+            assert told["shop:order"]["delete_detection_seconds"] < 3600
+            for name, every in (("shop:tag", timedelta(hours=6)), ("shop:order", timedelta(days=7))):
+                last = told[name]["last_sweep_completed_at"] or told[name]["backfill_completed_at"]
+                wait = datetime.fromisoformat(told[name]["next_sweep_due_at"]) - datetime.fromisoformat(last)
+                assert abs(wait - every) < timedelta(minutes=10), name
