@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +23,13 @@ COLLECTIONS: Mapping[str, str] = {
     "stripe:invoice": "invoices",
 }
 """Our ids, and the provider server's names for the same."""
+
+
+def dice() -> random.Random:
+    """Other moments in every run; a failure shows the seed with which HEADRACE_TEST_SEED chooses the same again."""
+    seed = os.environ.get("HEADRACE_TEST_SEED") or str(random.SystemRandom().randrange(2**32))
+    print(f"HEADRACE_TEST_SEED={seed}")
+    return random.Random(seed)
 
 
 async def start_sync(api: AsyncClient, provider_url: str, name: str = "account", **fields: Any) -> Sync:

@@ -3,25 +3,26 @@ all along missed nothing and was given nothing twice without cause."""
 
 import asyncio
 import contextlib
-import os
 import random
 from pathlib import Path
 
 import asyncpg
 import pytest
 from acking import PATIENT, Reader
-from processes import complete, differences, drained, equal_in_the_end, eventually, start_sync
+from processes import complete, dice, differences, drained, equal_in_the_end, eventually, start_sync
 
 from headrace.client import AsyncClient
 from headrace.testing.processes import ServeProcess
 from headrace.testing.stripe import StripeServer
 
 
-async def _killed_and_restarted(server: ServeProcess, data_dir: Path, dice: random.Random, kills: int) -> ServeProcess:
-    """Kill the server so often, at moments that the dice choose, starting it anew each time on the same port."""
+async def _killed_and_restarted(
+    server: ServeProcess, data_dir: Path, chance: random.Random, kills: int
+) -> ServeProcess:
+    """Kill the server so often, at moments that chance chooses, starting it anew each time on the same port."""
     port = int(server.url.rsplit(":", 1)[1])
     for _ in range(kills):
-        await asyncio.sleep(dice.uniform(0.05, 1.5))
+        await asyncio.sleep(chance.uniform(0.05, 1.5))
         await server.kill()
         server = ServeProcess(data_dir=data_dir, port=port, settings=_SETTINGS)
         await server.start()
@@ -32,17 +33,10 @@ async def _killed_and_restarted(server: ServeProcess, data_dir: Path, dice: rand
 _SETTINGS = {"limits_override": "none"}
 
 
-def _dice() -> random.Random:
-    """Other moments in every run; a failure shows the seed with which HEADRACE_TEST_SEED chooses the same again."""
-    seed = os.environ.get("HEADRACE_TEST_SEED") or str(random.SystemRandom().randrange(2**32))
-    print(f"HEADRACE_TEST_SEED={seed}")
-    return random.Random(seed)
-
-
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("records", "kills"), [(20_000, 4), pytest.param(200_000, 8, marks=pytest.mark.slow)])
 async def test_a_backfill_survives_kills_at_random_moments(tmp_path: Path, records: int, kills: int) -> None:
-    dice = _dice()
+    chance = dice()
     data_dir = tmp_path / "data"
     server = ServeProcess(data_dir=data_dir, settings=_SETTINGS)
     async with contextlib.AsyncExitStack() as stack:
@@ -55,7 +49,7 @@ async def test_a_backfill_survives_kills_at_random_moments(tmp_path: Path, recor
             consumer = await api.consumers.create(stream_id=sync["stream_id"], name="all", ack_wait_ms=5_000)
             reader = Reader(api, consumer["id"])
             reading = asyncio.create_task(reader.run())
-            server = await _killed_and_restarted(server, data_dir, dice, kills)
+            server = await _killed_and_restarted(server, data_dir, chance, kills)
             await complete(api, sync, 600)
             provider.mutator.changes_per_s = 0
             await equal_in_the_end(api, sync, provider)
