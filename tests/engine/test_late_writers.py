@@ -40,6 +40,7 @@ HELD_TO_THE_END: Mapping[Act, tuple[str, ...]] = {
     late.puts_off: ("engine.fetching.Fetcher.put_off",),
     late.leaves_out: ("engine.refused.leave_out",),
     late.sees: ("engine.intake.Intake._see",),
+    late.sees_children: ("engine.intake.Intake._see_children",),
     late.trains: ("stream.dictionaries.train",),
 }
 """In a transaction that holds the fence: whoever takes the sync away meanwhile waits for it, or it for them."""
