@@ -7,12 +7,10 @@ INSIDE = "stands inside other objects, where it is kept as it is: no list has it
 NO_COLLECTION = "Stripe lists it, and it is no collection of the connector's (docs/providers/stripe.md lists those)"
 BY_PARAMETER = "is listed below another object only, and is no collection of the connector's"
 COMPUTED = "a figure of now that has no id of its own"
-ENTERPRISE = "of the administration of an enterprise account, for which the connector has no credential"
+ENTERPRISE = "of the administration of an enterprise account, which the connector does not read"
 
 UNREAD: dict[str, dict[str, str]] = {
     "airtable": {
-        "AuditLogResponse": ENTERPRISE,
-        "BaseCollaborators": UNASKED,
         "BaseShares": ENTERPRISE,
         "EnterpriseInfo": ENTERPRISE,
         "Package": ENTERPRISE,
